@@ -1,3 +1,3 @@
 //! Placeholder.
 #![allow(missing_docs)]
-fn main(){}
+fn main() {}

@@ -1,0 +1,603 @@
+//! A compiled design: the instructions a task executes.
+//!
+//! The language front end ([`crate::design`]) turns a `.design` file into a
+//! [`Program`]; the model interprets it one atomic step at a time. Helpers of the
+//! design are expanded in place, so a task needs no call stack: one program
+//! counter for the system call and one for the fault handler (or iomap hook)
+//! that runs on top of it.
+//!
+//! Every instruction has one meaning in the model, listed with its rule by
+//! `glock explain`. *Local* instructions touch only the task's own variables and
+//! may be fused with the step before them; see [`Program::is_local`].
+
+use crate::mode::Mode;
+use std::fmt;
+
+/// Index of an instruction in [`Program::code`].
+pub type Pc = u16;
+
+/// A function of the design that the kernel calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Entry {
+    /// `read()` with `O_DIRECT`.
+    DirectRead,
+    /// `write()` with `O_DIRECT`, the buffered rest included.
+    DirectWrite,
+    /// `read()` without `O_DIRECT`.
+    BufferedRead,
+    /// `write()` without `O_DIRECT`.
+    BufferedWrite,
+    /// `vm_operations_struct::fault`: a page of the mapping is wanted (rule R9).
+    Fault,
+    /// `vm_operations_struct::page_mkwrite`: a shared page becomes writable (R9).
+    PageMkwrite,
+    /// `file_operations::mmap`, run with mmap_lock held for writing (rule I6).
+    Mmap,
+    /// Called by a buffered write before it touches an extent (rule I4).
+    IomapBegin,
+    /// Called when a buffered write is done with the extent (rule I4).
+    IomapEnd,
+}
+
+impl Entry {
+    /// All entries, in the order of declaration.
+    pub const ALL: [Entry; 9] = [
+        Entry::DirectRead,
+        Entry::DirectWrite,
+        Entry::BufferedRead,
+        Entry::BufferedWrite,
+        Entry::Fault,
+        Entry::PageMkwrite,
+        Entry::Mmap,
+        Entry::IomapBegin,
+        Entry::IomapEnd,
+    ];
+
+    /// The name under which a design defines it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Entry::DirectRead => "direct_read",
+            Entry::DirectWrite => "direct_write",
+            Entry::BufferedRead => "buffered_read",
+            Entry::BufferedWrite => "buffered_write",
+            Entry::Fault => "fault",
+            Entry::PageMkwrite => "page_mkwrite",
+            Entry::Mmap => "mmap",
+            Entry::IomapBegin => "iomap_begin",
+            Entry::IomapEnd => "iomap_end",
+        }
+    }
+
+    /// Does it run on top of a system call (second program counter)?
+    pub const fn is_nested(self) -> bool {
+        matches!(
+            self,
+            Entry::Fault | Entry::PageMkwrite | Entry::IomapBegin | Entry::IomapEnd
+        )
+    }
+
+    /// May a design leave it out?
+    pub const fn is_optional(self) -> bool {
+        matches!(self, Entry::Mmap | Entry::IomapBegin | Entry::IomapEnd)
+    }
+}
+
+/// A small value a design computes with: a size in pages, a mode, or a code.
+///
+/// Five bits. Sizes are pages (0 to [`Val::MAX_SIZE`]); everything else is a name
+/// of the kernel's. Codes compare equal only to themselves; `-E…` codes are
+/// less than zero.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Val(pub u8);
+
+impl Val {
+    /// Nothing: 0 pages, success.
+    pub const ZERO: Val = Val(0);
+    /// One page; also "true".
+    pub const ONE: Val = Val(1);
+    /// The largest size in pages.
+    pub const MAX_SIZE: u8 = 7;
+    /// `LM_ST_UNLOCKED` and the other modes as values: `UN`, `SH`, `DF`, `EX`.
+    pub const fn mode(mode: Mode) -> Val {
+        Val(8 + mode as u8)
+    }
+    /// `GLR_TRYFAILED`, 13: positive in the kernel, which is a trap (rule Q6).
+    pub const TRYFAILED: Val = Val(12);
+    /// `VM_FAULT_LOCKED`: the page is returned locked (rule M2).
+    pub const LOCKED: Val = Val(13);
+    /// `VM_FAULT_NOPAGE`: nothing to install, repeat the access (rule M2).
+    pub const NOPAGE: Val = Val(14);
+    /// `VM_FAULT_RETRY`: mmap_lock was dropped, repeat the fault (rule M2).
+    pub const RETRY: Val = Val(15);
+    /// `VM_FAULT_SIGBUS` (rule M4).
+    pub const SIGBUS: Val = Val(16);
+    /// `VM_FAULT_RESTART`: the RFC's other proposal, a code of its own that
+    /// reaches the file system as -EBUSY.
+    pub const RESTART: Val = Val(17);
+    /// `-EFAULT`.
+    pub const EFAULT: Val = Val(18);
+    /// `-EAGAIN`.
+    pub const EAGAIN: Val = Val(19);
+    /// `-EBUSY`.
+    pub const EBUSY: Val = Val(20);
+    /// `-ENOTBLK`: "do it buffered".
+    pub const ENOTBLK: Val = Val(21);
+    /// `-EIO`.
+    pub const EIO: Val = Val(22);
+    /// Number of bits a value takes in a packed state.
+    pub const BITS: u32 = 5;
+
+    /// A size of `pages` pages.
+    ///
+    /// # Panics
+    /// If `pages` is larger than [`Val::MAX_SIZE`].
+    #[inline]
+    pub const fn size(pages: u8) -> Val {
+        assert!(pages <= Val::MAX_SIZE);
+        Val(pages)
+    }
+
+    /// The size, if it is one.
+    #[inline]
+    pub const fn as_size(self) -> Option<u8> {
+        if self.0 <= Val::MAX_SIZE {
+            Some(self.0)
+        } else {
+            None
+        }
+    }
+
+    /// Is it a negative error number?
+    #[inline]
+    pub const fn is_error(self) -> bool {
+        self.0 >= Val::EFAULT.0 && self.0 <= Val::EIO.0
+    }
+
+    /// The named values, as a design writes them.
+    pub const NAMES: [(&'static str, Val); 15] = [
+        ("UN", Val::mode(Mode::Un)),
+        ("SH", Val::mode(Mode::Sh)),
+        ("DF", Val::mode(Mode::Df)),
+        ("EX", Val::mode(Mode::Ex)),
+        ("GLR_TRYFAILED", Val::TRYFAILED),
+        ("VM_FAULT_LOCKED", Val::LOCKED),
+        ("VM_FAULT_NOPAGE", Val::NOPAGE),
+        ("VM_FAULT_RETRY", Val::RETRY),
+        ("VM_FAULT_SIGBUS", Val::SIGBUS),
+        ("VM_FAULT_RESTART", Val::RESTART),
+        ("-EFAULT", Val::EFAULT),
+        ("-EAGAIN", Val::EAGAIN),
+        ("-EBUSY", Val::EBUSY),
+        ("-ENOTBLK", Val::ENOTBLK),
+        ("-EIO", Val::EIO),
+    ];
+
+    /// The value with this name.
+    pub fn named(name: &str) -> Option<Val> {
+        Val::NAMES.iter().find(|(n, _)| *n == name).map(|&(_, v)| v)
+    }
+}
+
+impl fmt::Display for Val {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Val::NAMES.iter().find(|(_, v)| v == self) {
+            Some((name, _)) => f.write_str(name),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Val {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A local variable of a function (slot after helpers have been expanded).
+///
+/// Slots of system calls and slots of nested entries ([`Entry::is_nested`]) are
+/// numbered separately, each from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Var(pub u8);
+
+/// How many variables may live in a system call's frame at a time.
+pub const MAX_VARS: usize = 8;
+/// How many variables may live in a nested frame (fault handler, hook) at a time.
+pub const MAX_NESTED_VARS: usize = 2;
+/// How many flags and counters a design may declare.
+pub const MAX_FLAGS: usize = 4;
+
+/// Where a flag lives: who sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In the task (`current->…`): seen by this task only.
+    Task,
+    /// In the task's `journal_info` pointer, which other code interprets: seen by
+    /// this task only, but a mark left there at return is somebody else's bug.
+    JournalInfo,
+    /// In the open file: seen by every task that uses the same descriptor.
+    File,
+    /// In the inode (this node's): seen by every task of the node.
+    Inode,
+}
+
+/// A declared flag or bounded counter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlagDecl {
+    /// Its name in the design.
+    pub name: String,
+    /// Where it lives.
+    pub place: Place,
+    /// Largest value: 1 for a flag, up to 3 for a counter. Counters saturate.
+    pub max: u8,
+}
+
+/// A declared flag or counter, by index into [`Program::flags`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Flag(pub u8);
+
+/// A value an instruction reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// A constant.
+    Const(Val),
+    /// A local variable of the current frame.
+    Var(Var),
+    /// A flag or counter. For [`Place::File`] and [`Place::Inode`] in a system
+    /// call: of the file it works on; in a fault handler: of the mapped file.
+    Flag(Flag),
+    /// `iter.count`: pages left in the iterator.
+    IterCount,
+    /// `gfs2_glock_is_locked_by_me file`: 1 if this task is a holder (Q19).
+    LockedByMe,
+    /// `held file`: the mode in which this task is a holder, or `UN`.
+    Held,
+    /// `pagefault_disabled`: 1 between pagefault_disable and pagefault_enable.
+    PagefaultDisabled,
+}
+
+/// How two operands are combined by [`Op::Assign`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arith {
+    /// `a + b`, sizes; saturates at [`Val::MAX_SIZE`].
+    Add,
+    /// `a - b`, sizes; not below 0.
+    Sub,
+    /// The smaller of two sizes.
+    Min,
+}
+
+/// A comparison in an `if`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cmp {
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `<`: error codes are below 0, names that are no numbers never compare.
+    Lt,
+    /// `<=`
+    Le,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+}
+
+impl Cmp {
+    /// The outcome of `a self b`. Sizes compare as numbers, error codes are
+    /// below every size; other names only compare equal or unequal.
+    /// `GLR_TRYFAILED` is the number 13, as in the kernel: larger than 0.
+    #[inline]
+    pub fn holds(self, a: Val, b: Val) -> bool {
+        fn number(v: Val) -> Option<i8> {
+            if let Some(n) = v.as_size() {
+                Some(n as i8)
+            } else if v.is_error() {
+                Some(-1 - (v.0 - Val::EFAULT.0) as i8)
+            } else if v == Val::TRYFAILED {
+                Some(13)
+            } else {
+                None
+            }
+        }
+        match self {
+            Cmp::Eq => a == b,
+            Cmp::Ne => a != b,
+            _ => match (number(a), number(b)) {
+                (Some(a), Some(b)) => match self {
+                    Cmp::Lt => a < b,
+                    Cmp::Le => a <= b,
+                    Cmp::Gt => a > b,
+                    _ => a >= b,
+                },
+                _ => false,
+            },
+        }
+    }
+}
+
+/// Request flags of `gfs2_glock_nq`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct NqFlags(pub u8);
+
+impl NqFlags {
+    /// No flag: wait for as long as it takes.
+    pub const NONE: NqFlags = NqFlags(0);
+    /// `LM_FLAG_TRY`: do not wait; no callback to other nodes (Q6, D3).
+    pub const TRY: NqFlags = NqFlags(1);
+    /// `LM_FLAG_TRY_1CB`: as TRY, but one callback is sent (Q16, D3).
+    pub const TRY_1CB: NqFlags = NqFlags(2);
+    /// `LM_FLAG_ANY`: any shared mode will do (G4, G5, I6).
+    pub const ANY: NqFlags = NqFlags(4);
+
+    /// Are all flags of `other` set?
+    #[inline]
+    pub const fn has(self, other: NqFlags) -> bool {
+        self.0 & other.0 == other.0
+    }
+    /// Either kind of TRY: same behaviour on the node (Q16).
+    #[inline]
+    pub const fn is_try(self) -> bool {
+        self.0 & 3 != 0
+    }
+}
+
+impl fmt::Display for NqFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.has(NqFlags::TRY) {
+            f.write_str("|TRY")?;
+        }
+        if self.has(NqFlags::TRY_1CB) {
+            f.write_str("|TRY_1CB")?;
+        }
+        if self.has(NqFlags::ANY) {
+            f.write_str("|ANY")?;
+        }
+        Ok(())
+    }
+}
+
+/// One instruction. `to` is where a result goes; `None` discards it.
+///
+/// "The file" is the file the system call works on, and in [`Entry::Fault`] and
+/// [`Entry::PageMkwrite`] the file of the mapping that faulted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // fields are explained with their variant
+pub enum Op {
+    /// `gfs2_glock_nq file MODE [try|try_1cb] [any] [else LABEL]`: enqueue a
+    /// holder and wait until it is granted or refused (Q3 to Q8). Result: 0 or
+    /// `GLR_TRYFAILED`. With `refused`, a refusal continues there.
+    Nq {
+        mode: Mode,
+        flags: NqFlags,
+        to: Option<Var>,
+        refused: Option<Pc>,
+    },
+    /// `gfs2_glock_dq file` (Q17).
+    Dq,
+    /// `inode_lock file`: i_rwsem for writing.
+    InodeLock,
+    /// `inode_unlock file`.
+    InodeUnlock,
+    /// `pagefault_disable` (M5).
+    PagefaultDisable,
+    /// `pagefault_enable`.
+    PagefaultEnable,
+    /// `iter.nofault = 0|1`: get-user-pages does not fault (FOLL_NOFAULT, I10).
+    IterNofault(bool),
+    /// `ret = iomap_dio_rw file iter [partial] [done VAR]`: direct transfer (I1,
+    /// I1b, I2, X1, I13). `partial`: an -EFAULT after progress ends as a short
+    /// count (IOMAP_DIO_PARTIAL); `done`: earlier pages, added to the result.
+    DioRw {
+        to: Var,
+        partial: bool,
+        done: Option<Var>,
+    },
+    /// `ret = generic_file_read_iter file iter [noio]`: copy from the page cache
+    /// (I3). `noio`: cached pages only, else -EAGAIN.
+    ReadIter { to: Var, noio: bool },
+    /// `ret = iomap_file_buffered_write file iter` (I4).
+    BufferedWrite { to: Var },
+    /// `left = fault_in_iov_iter_readable iter N` / `..._writeable`: make up to N
+    /// pages present; result: pages that are not accessible (I20).
+    FaultIn {
+        to: Var,
+        write: bool,
+        window: Operand,
+    },
+    /// `ret = iov_iter_fault_in_readable iter`: as before v5.16; 0 or -EFAULT.
+    FaultInReadable { to: Var },
+    /// `ret = pin_user_pages iter N`: get-user-pages on up to N pages; they stay
+    /// pinned (M10). Result: pages pinned, or -EFAULT if none.
+    Pin { to: Var, window: Operand },
+    /// `unpin_user_pages iter`: drop all pins.
+    Unpin,
+    /// `ret = filemap_fault file`: the page is read in if it must be, and comes
+    /// back locked; the first time it may answer VM_FAULT_RETRY instead, with
+    /// mmap_lock dropped (R9, M1). Beyond EOF: VM_FAULT_SIGBUS.
+    FilemapFault { to: Var },
+    /// `ret = set_page_dirty_if_mapped file`: lock the page; if it still belongs to
+    /// the file: dirty it, VM_FAULT_LOCKED; else unlock, VM_FAULT_NOPAGE (R9b).
+    DirtyPage { to: Var },
+    /// `unlock_page`: unlock the page `filemap_fault` or
+    /// `set_page_dirty_if_mapped` returned.
+    UnlockPage,
+    /// `VAR = A`, `VAR = A + B`, `VAR = A - B`, `VAR = min A B`; also `iter.count`.
+    Assign {
+        to: Target,
+        a: Operand,
+        op: Option<(Arith, Operand)>,
+    },
+    /// `FLAG = 0|1`, `COUNTER = …`, `COUNTER += 1`: saturates at its maximum.
+    SetFlag {
+        flag: Flag,
+        a: Operand,
+        op: Option<(Arith, Operand)>,
+    },
+    /// `if A cmp B goto LABEL`; falls through to the next instruction otherwise.
+    Branch {
+        a: Operand,
+        cmp: Cmp,
+        b: Operand,
+        then: Pc,
+    },
+    /// `goto LABEL`.
+    Goto(Pc),
+    /// `return A`: from the entry, not from a helper.
+    Return(Operand),
+}
+
+/// What an [`Op::Assign`] writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A variable of the current frame.
+    Var(Var),
+    /// `iter.count`: limits (`iov_iter_truncate`) or re-expands the iterator.
+    IterCount,
+}
+
+/// A place in a design's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Index into [`Program::sources`].
+    pub source: u16,
+    /// Line number, from 1.
+    pub number: u32,
+    /// The function it stands in.
+    pub function: String,
+    /// Nesting depth of helper expansion, for indentation.
+    pub depth: u8,
+    /// The statement's text, blanks squeezed, comment removed.
+    pub text: String,
+}
+
+/// One instruction with its place in the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instr {
+    /// What it does.
+    pub op: Op,
+    /// Index into [`Program::lines`]. Several instructions may share a line.
+    pub line: u16,
+    /// Variables of the frame that may still be read after this instruction has
+    /// been *reached* (bit per slot): all others are reset to 0 there.
+    pub live: u16,
+}
+
+/// Which version's rule decides local grants, G4 or G5.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum MayGrant {
+    /// Up to v5.15 (rule G4).
+    #[default]
+    V512,
+    /// From v5.16 on (rule G5).
+    V516,
+}
+
+/// Which version's rule decides TRY requests, Q6 or Q6b.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum TryRule {
+    /// Up to v6.17 (rules Q6, Q13).
+    #[default]
+    V512,
+    /// From v6.18 on (rule Q6b).
+    V618,
+}
+
+/// The glock rules of the kernel a design is meant for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Kernel {
+    /// Local grants.
+    pub may_grant: MayGrant,
+    /// TRY requests.
+    pub try_rule: TryRule,
+}
+
+/// A design file: where a [`Line`] comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The design's name.
+    pub design: String,
+    /// File name, for messages.
+    pub file: String,
+    /// Its whole text.
+    pub text: String,
+}
+
+/// A compiled design.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The design's name.
+    pub name: String,
+    /// The names of what it extends, nearest first.
+    pub extends: Vec<String>,
+    /// Its description: one or more sentences.
+    pub description: String,
+    /// The glock rules it runs under.
+    pub kernel: Kernel,
+    /// Flags and counters.
+    pub flags: Vec<FlagDecl>,
+    /// Entries for which the design admits a short count (`admits short ENTRY…`).
+    pub admits_short: Vec<Entry>,
+    /// The design file and those it extends.
+    pub sources: Vec<Source>,
+    /// Statement lines, referred to by [`Instr::line`].
+    pub lines: Vec<Line>,
+    /// The instructions.
+    pub code: Vec<Instr>,
+    /// Where each entry starts, by `Entry as usize`; `None` if left out.
+    pub entries: [Option<Pc>; 9],
+    /// Names of the variable slots of system calls, for traces.
+    pub var_names: Vec<String>,
+    /// Names of the variable slots of nested entries, for traces.
+    pub nested_var_names: Vec<String>,
+}
+
+impl Program {
+    /// Where an entry starts, if the design has it.
+    #[inline]
+    pub fn entry(&self, entry: Entry) -> Option<Pc> {
+        self.entries[entry as usize]
+    }
+
+    /// The line an instruction stands on.
+    pub fn line(&self, pc: Pc) -> &Line {
+        &self.lines[self.code[pc as usize].line as usize]
+    }
+
+    /// Does reading or writing this flag touch only the task itself?
+    pub fn flag_is_local(&self, flag: Flag) -> bool {
+        matches!(
+            self.flags[flag.0 as usize].place,
+            Place::Task | Place::JournalInfo
+        )
+    }
+
+    fn operand_is_local(&self, operand: Operand) -> bool {
+        match operand {
+            Operand::Flag(flag) => self.flag_is_local(flag),
+            _ => true,
+        }
+    }
+
+    /// Does this instruction touch only the task's own variables? Such steps are
+    /// fused with the one before them unless fusion is switched off. A task's own
+    /// holder is only ever taken away by the task itself, so asking for it
+    /// (Q19) is local too. A nested `return` is not: it installs the PTE.
+    pub fn is_local(&self, pc: Pc) -> bool {
+        match self.code[pc as usize].op {
+            Op::PagefaultDisable | Op::PagefaultEnable | Op::IterNofault(_) | Op::Goto(_) => true,
+            Op::Assign { a, op, .. } => {
+                self.operand_is_local(a) && op.is_none_or(|(_, b)| self.operand_is_local(b))
+            }
+            Op::SetFlag { flag, a, op } => {
+                self.flag_is_local(flag)
+                    && self.operand_is_local(a)
+                    && op.is_none_or(|(_, b)| self.operand_is_local(b))
+            }
+            Op::Branch { a, b, .. } => self.operand_is_local(a) && self.operand_is_local(b),
+            _ => false,
+        }
+    }
+}

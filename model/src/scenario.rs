@@ -1,0 +1,313 @@
+//! A scenario: who is there, what they do, and how it starts.
+//!
+//! Nodes, files, address spaces, tasks with one operation each, and budgets of
+//! environment events. Read from `model/scenarios/*.toml`. Every list of
+//! alternatives ("mode UN or EX", "PTE none or RO") multiplies the initial
+//! states: a verdict speaks of all of them.
+
+use crate::mode::Mode;
+
+/// Most nodes a scenario may have.
+pub const MAX_NODES: usize = 3;
+/// Most files.
+pub const MAX_FILES: usize = 3;
+/// Most pages of a file.
+pub const MAX_PAGES: usize = 4;
+/// Most tasks, environment threads included.
+pub const MAX_TASKS: usize = 6;
+/// Most pages of user memory, over all address spaces.
+pub const MAX_VPAGES: usize = 8;
+/// Most pages one operation transfers.
+pub const MAX_TRANSFER: usize = 4;
+/// Largest budget of an environment event.
+pub const MAX_BUDGET: u8 = 3;
+
+/// Who decides what a node may own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LockManager {
+    /// `lock_nolock`: a local mount; every request is granted at once (Q10).
+    Nolock,
+    /// `lock_dlm`: the cluster's lock space (D1 to D7).
+    Dlm,
+}
+
+/// What a node that owns nothing has at the lock space (D1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LockObject {
+    /// A lock at NL: the next request is a conversion.
+    Null,
+    /// None: the next request is a new one, queued behind everybody (D2).
+    Absent,
+}
+
+/// A page-table entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Pte {
+    /// Not present: any access faults.
+    #[default]
+    None = 0,
+    /// Read-only: a write faults.
+    Ro = 1,
+    /// Writable.
+    Rw = 2,
+}
+
+/// A page of a file in a node's page cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Page {
+    /// Not cached.
+    #[default]
+    Absent = 0,
+    /// Cached and the same as on disk.
+    Clean = 1,
+    /// Cached and changed.
+    Dirty = 2,
+}
+
+/// A file with one glock per node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSpec {
+    /// Its name, e.g. `F1`.
+    pub name: String,
+    /// Its length in pages. A mapping may reach beyond: that is EOF (M7).
+    pub pages: u8,
+    /// Per node: the modes it may own at the start.
+    pub modes: Vec<Vec<Mode>>,
+    /// Per node: what the page cache may hold at the start, all pages alike.
+    /// Combinations a mode forbids are left out; pages that an initial PTE needs
+    /// are cached in any case.
+    pub cached: Vec<Vec<Page>>,
+}
+
+/// What a page of user memory is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VpageKind {
+    /// Page `page` of `file`, mapped MAP_SHARED and writable.
+    Shared {
+        /// Index of the file.
+        file: u8,
+        /// Page of the file.
+        page: u8,
+    },
+    /// Page `page` of `file`, mapped MAP_PRIVATE and writable.
+    Private {
+        /// Index of the file.
+        file: u8,
+        /// Page of the file.
+        page: u8,
+    },
+    /// Anonymous memory.
+    Anon,
+    /// Nothing that may be accessed: unmapped or PROT_NONE (M7).
+    Bad,
+}
+
+impl VpageKind {
+    /// The file and page behind it, unless it has been copied (private) or is
+    /// anonymous.
+    pub const fn backing(self) -> Option<(u8, u8)> {
+        match self {
+            VpageKind::Shared { file, page } | VpageKind::Private { file, page } => {
+                Some((file, page))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// One page of user memory in one address space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VpageSpec {
+    /// Index of the address space.
+    pub mm: u8,
+    /// What it is.
+    pub kind: VpageKind,
+    /// Its PTE at the start: alternatives. RO and RW of a shared page need the
+    /// page cached (RW: dirty) and a mode that allows it; a private page that
+    /// starts RW has been copied. Anonymous: RW is present, None is absent.
+    pub initial: Vec<Pte>,
+}
+
+/// An address space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MmSpec {
+    /// Its name.
+    pub name: String,
+    /// The node it lives on, from 0.
+    pub node: u8,
+}
+
+/// What a task does, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OpKind {
+    /// `read()` with O_DIRECT into the buffer.
+    DirectRead,
+    /// `write()` with O_DIRECT from the buffer.
+    DirectWrite,
+    /// `read()` into the buffer.
+    BufferedRead,
+    /// `write()` from the buffer.
+    BufferedWrite,
+    /// User mode reads one byte of each page of the buffer.
+    Load,
+    /// User mode writes one byte of each page of the buffer.
+    Store,
+    /// Another system call copies *into* the buffer: `read()` of a pipe.
+    PipeRead,
+    /// Another system call copies *from* the buffer: `write()` to a pipe.
+    PipeWrite,
+    /// `mmap()` of the file: mmap_lock for writing around the design's `mmap`.
+    Mmap,
+    /// `munmap()` of the buffer: its pages become bad.
+    Munmap,
+    /// `mprotect(PROT_NONE)` of the buffer: its pages become bad.
+    Mprotect,
+}
+
+impl OpKind {
+    /// All kinds with the names scenario files use.
+    pub const NAMES: [(&'static str, OpKind); 11] = [
+        ("direct_read", OpKind::DirectRead),
+        ("direct_write", OpKind::DirectWrite),
+        ("buffered_read", OpKind::BufferedRead),
+        ("buffered_write", OpKind::BufferedWrite),
+        ("load", OpKind::Load),
+        ("store", OpKind::Store),
+        ("pipe_read", OpKind::PipeRead),
+        ("pipe_write", OpKind::PipeWrite),
+        ("mmap", OpKind::Mmap),
+        ("munmap", OpKind::Munmap),
+        ("mprotect", OpKind::Mprotect),
+    ];
+
+    /// The name scenario files use.
+    pub fn name(self) -> &'static str {
+        OpKind::NAMES
+            .iter()
+            .find(|(_, k)| *k == self)
+            .map_or("?", |(n, _)| n)
+    }
+
+    /// Does it transfer data of a gfs2 file (and run the design's code)?
+    pub const fn is_io(self) -> bool {
+        matches!(
+            self,
+            OpKind::DirectRead | OpKind::DirectWrite | OpKind::BufferedRead | OpKind::BufferedWrite
+        )
+    }
+}
+
+/// A task and its one operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskSpec {
+    /// Its name, e.g. `P1`.
+    pub name: String,
+    /// Index of its address space, which also says its node.
+    pub mm: u8,
+    /// What it does.
+    pub op: OpKind,
+    /// The file it works on; for operations without one, 0.
+    pub file: u8,
+    /// First page of the file that is transferred.
+    pub first_page: u8,
+    /// The pages of user memory, in order; as many as are transferred.
+    pub buffer: Vec<u8>,
+    /// Index of the open file it uses; tasks may share one.
+    pub open_file: u8,
+    /// An event of the environment: it may never start (and is never fair).
+    pub environment: bool,
+}
+
+/// A demand for a file by a process outside the model (R1): the node is told
+/// that somebody wants `mode`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demand {
+    /// The node that is asked, from 0.
+    pub node: u8,
+    /// The file.
+    pub file: u8,
+    /// What the other side wants: EX asks for UN, SH for SH, DF for DF (D5).
+    pub mode: Mode,
+    /// How often it may happen.
+    pub budget: u8,
+}
+
+/// Budgets of environment events.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Events {
+    /// How many pages memory pressure may take: clean file pages and anonymous
+    /// pages that are present.
+    pub reclaim: u8,
+    /// How many idle glocks the shrinker may demote (R8).
+    pub shrink: u8,
+    /// Demands from outside.
+    pub demands: Vec<Demand>,
+    /// How many minimum hold times may expire; `None`: any number (R2).
+    pub expire: Option<u8>,
+}
+
+/// Doubts and refinements that can be switched. Named in the verdict when they
+/// differ from the default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switches {
+    /// References to a page keep it in the cache and so delay a demotion
+    /// (R10.5; the recordings say they do not). Default: off.
+    pub page_refs_block: bool,
+    /// Get-user-pages and the transfer are two steps: the page can be dropped in
+    /// between (M10). Default: off.
+    pub gup_window: bool,
+    /// `filemap_fault` may drop mmap_lock for I/O and answer VM_FAULT_RETRY (M1).
+    /// Default: on.
+    pub fault_retry: bool,
+    /// Local instructions are fused with the step before them. Default: on.
+    pub fusion: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Switches {
+            page_refs_block: false,
+            gup_window: false,
+            fault_retry: true,
+            fusion: true,
+        }
+    }
+}
+
+/// A scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Its name.
+    pub name: String,
+    /// What it is about, in a sentence or two.
+    pub description: String,
+    /// Number of nodes.
+    pub nodes: u8,
+    /// Who decides what a node may own.
+    pub lock: LockManager,
+    /// Alternatives for a node that owns nothing at the start.
+    pub lock_object: Vec<LockObject>,
+    /// Is there a minimum hold time (R2)? Without, callbacks act at once.
+    pub hold_time: bool,
+    /// The files.
+    pub files: Vec<FileSpec>,
+    /// The address spaces.
+    pub mms: Vec<MmSpec>,
+    /// The pages of user memory.
+    pub vpages: Vec<VpageSpec>,
+    /// The tasks.
+    pub tasks: Vec<TaskSpec>,
+    /// Environment events.
+    pub events: Events,
+    /// Switches.
+    pub switches: Switches,
+}
+
+impl Scenario {
+    /// The node a task runs on.
+    pub fn node_of(&self, task: usize) -> usize {
+        self.mms[self.tasks[task].mm as usize].node as usize
+    }
+}
