@@ -7,6 +7,20 @@
 
 use crate::mode::Mode;
 
+mod error;
+mod guard;
+mod initial;
+mod page;
+mod read;
+mod start;
+mod task;
+mod value;
+mod write;
+
+pub use error::ScenarioError;
+pub use guard::{MAX_BYTES, MAX_NESTING};
+pub use initial::{Initial, MAX_INITIAL, initial_assignments};
+
 /// Most nodes a scenario may have.
 pub const MAX_NODES: usize = 3;
 /// Most files.
