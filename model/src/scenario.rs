@@ -7,6 +7,23 @@
 
 use crate::mode::Mode;
 
+mod describe;
+mod error;
+mod guard;
+mod initial;
+mod library;
+mod page;
+mod read;
+mod start;
+mod task;
+mod value;
+mod write;
+
+pub use error::ScenarioError;
+pub use guard::{MAX_BYTES, MAX_NESTING};
+pub use initial::{Initial, MAX_INITIAL, initial_assignments};
+pub use library::Library;
+
 /// Most nodes a scenario may have.
 pub const MAX_NODES: usize = 3;
 /// Most files.
