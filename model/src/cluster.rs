@@ -6,7 +6,7 @@
 
 use crate::event::{Event, NoSink, Sink};
 use crate::glock::{Demote, Glock, Holder, Request, Runner, Stage};
-use crate::lockspace::{Channel, Fifo, Lock, Message, Resource, Waiting};
+use crate::lockspace::{CHANNEL, Channel, Fifo, Lock, Message, Resource, Waiting};
 use crate::memory::Step;
 use crate::mode::Mode;
 use crate::node::{Ctx, Node, Outgoing};
@@ -753,34 +753,25 @@ fn code_transfer<C: Coder>(c: &mut C, count: u32, pages: usize, t: &mut Task) {
 fn code_channel<C: Coder>(c: &mut C, channel: &mut Channel) {
     let mut bits = channel.request.map_or(0, request_bits);
     c.u8(&mut bits, 6);
-    let messages: Vec4 = Vec4::of(channel);
-    let mut rebuilt = Channel {
-        request: request_from(bits),
-        ..Default::default()
-    };
-    for mut m in messages.0 {
+    let mut rebuilt = Channel::with_request(request_from(bits));
+    let mut old = channel.messages();
+    for _ in 0..CHANNEL {
+        let mut m = old.next().map_or(0, message_bits);
         c.u8(&mut m, 3);
         if let Some(message) = message_from(m) {
             rebuilt.push_raw(message);
         }
     }
+    drop(old);
     *channel = rebuilt;
 }
 
-/// The messages of a channel as small numbers, 0 for none.
-struct Vec4([u8; crate::lockspace::CHANNEL]);
-
-impl Vec4 {
-    fn of(channel: &Channel) -> Vec4 {
-        let mut bits = [0; crate::lockspace::CHANNEL];
-        for (slot, message) in bits.iter_mut().zip(channel.messages()) {
-            *slot = match message {
-                Message::Grant => 1,
-                Message::Refuse => 2,
-                Message::Bast(mode) => 3 + mode as u8,
-            };
-        }
-        Vec4(bits)
+/// A message as a small number; 0 is none.
+fn message_bits(message: Message) -> u8 {
+    match message {
+        Message::Grant => 1,
+        Message::Refuse => 2,
+        Message::Bast(mode) => 3 + mode as u8,
     }
 }
 

@@ -98,6 +98,13 @@ pub struct Channel {
 }
 
 impl Channel {
+    /// A channel with nothing on its way to the node.
+    pub fn with_request(request: Option<Request>) -> Channel {
+        Channel {
+            request,
+            ..Default::default()
+        }
+    }
     /// Messages under way to the node, oldest first.
     pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
         self.messages[..self.len as usize].iter().flatten().copied()
