@@ -218,9 +218,16 @@ fn too_much() {
     let four = "{ anon = \"absent\" }, ".repeat(4);
     let four = format!("[[tasks]]\nop = \"load\"\nbuffer = [{four}]\n");
     let pages = format!("[files.F1]\n{}", four.repeat(3));
+    let nodes = ["SH", "DF", "EX"].map(|mode| {
+        format!("{{ file = \"F1\", mode = \"{mode}\" }}, {{ node = 2, file = \"F1\", mode = \"{mode}\" }},\n")
+    });
+    let demands = format!(
+        "nodes = 2\n[files.F1]\n{task}[events]\ndemand = [\n{}]",
+        nodes.concat()
+    );
     let all = "mode = [\"UN\", \"SH\", \"DF\", \"EX\"]\ncached = [\"no\", \"clean\", \"dirty\"]\n";
     let many = format!("nodes = 3\n[files.F1]\n{all}[files.F2]\n{all}[files.F3]\n{all}{task}");
-    insta::assert_snapshot!(errors(&[&files, &tasks, &wide, &pages, &many]));
+    insta::assert_snapshot!(errors(&[&files, &tasks, &wide, &pages, &many, &demands]));
     insta::assert_snapshot!(
         "numbers_too_large",
         edits(&[
