@@ -34,7 +34,30 @@ fn round_trip(scenario: &Scenario) -> Result<(), TestCaseError> {
     prop_assert_eq!(again.to_toml(), text);
     let states = initial_assignments(scenario).len();
     prop_assert!((1..=MAX_INITIAL).contains(&states));
+    every_alternative_occurs(scenario)?;
     prop_assert!(!scenario.describe().is_empty());
+    Ok(())
+}
+
+/// Whatever a file lists is part of some initial state.
+fn every_alternative_occurs(s: &Scenario) -> Result<(), TestCaseError> {
+    let states = initial_assignments(s);
+    for (f, file) in s.files.iter().enumerate() {
+        for (n, modes) in file.modes.iter().enumerate() {
+            for mode in modes {
+                prop_assert!(states.iter().any(|i| i.modes[n][f] == *mode));
+            }
+            // What entries need is cached as well, so look for at least that.
+            for page in &file.cached[n] {
+                prop_assert!(states.iter().any(|i| i.cached[n][f][0] >= *page));
+            }
+        }
+    }
+    for (v, vpage) in s.vpages.iter().enumerate() {
+        for pte in &vpage.initial {
+            prop_assert!(states.iter().any(|i| i.ptes[v] == *pte));
+        }
+    }
     Ok(())
 }
 

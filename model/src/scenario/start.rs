@@ -36,7 +36,7 @@ pub(super) fn check(source: &Source, scenario: &Scenario, spans: &Spans) -> Read
         check.modes_go_together(file)?;
         check.cached_pages_have_a_mode(file)?;
         check.entries_have_a_mode(file)?;
-        check.everything_occurs(file)?;
+        check.every_mode_occurs(file)?;
     }
     check.lock_object_matters()?;
     check.not_too_many()
@@ -147,7 +147,7 @@ impl Check<'_> {
     }
 
     /// What the checks above let pass may still contradict something together.
-    fn everything_occurs(&self, file: usize) -> Read<()> {
+    fn every_mode_occurs(&self, file: usize) -> Read<()> {
         let spec = &self.scenario.files[file];
         let starts = file_starts(self.scenario, file);
         if starts.is_empty() {
@@ -162,9 +162,9 @@ impl Check<'_> {
         }
         for node in 0..self.scenario.nodes as usize {
             self.modes_occur(file, node, &starts)?;
-            self.cached_pages_occur(file, node, &starts)?;
         }
-        self.entries_occur(file, &starts)
+        // Under a mode that occurs, so does everything it allows.
+        Ok(())
     }
 
     fn modes_occur(&self, file: usize, node: usize, starts: &[FileStart]) -> Read<()> {
@@ -180,31 +180,6 @@ impl Check<'_> {
             "{mode} contradicts what is cached or mapped in every case: \
              leave it out, or add \"no\" to `cached` and \"none\" to `pte`"
         )))
-    }
-
-    fn cached_pages_occur(&self, file: usize, node: usize, starts: &[FileStart]) -> Read<()> {
-        let spec = &self.scenario.files[file];
-        let occurs = |p: &&Page| starts.iter().any(|s| s.cached[node] == **p);
-        let Some(page) = spec.cached[node].iter().find(|p| !occurs(p)) else {
-            return Ok(());
-        };
-        let (page, name, number) = (page_name(*page), &spec.name, node + 1);
-        let span = self.spans.cached[file][node].clone();
-        let message = format!("{page} pages of {name} never occur on node {number}");
-        Err(self.never(span, message).help(CONTRADICTION))
-    }
-
-    fn entries_occur(&self, file: usize, starts: &[FileStart]) -> Read<()> {
-        for (vpage, _) in backed_by(self.scenario, file) {
-            let occurs = |p: &&Pte| starts.iter().any(|s| s.ptes[vpage] == **p);
-            let entries = &self.scenario.vpages[vpage].initial;
-            if let Some(pte) = entries.iter().find(|p| !occurs(p)) {
-                let span = self.spans.ptes[vpage].clone();
-                let message = format!("\"{}\" never occurs", pte_name(*pte));
-                return Err(self.never(span, message).help(CONTRADICTION));
-            }
-        }
-        Ok(())
     }
 
     fn lock_object_matters(&self) -> Read<()> {
@@ -235,8 +210,6 @@ impl Check<'_> {
         self.source.error(span, message).label("never happens")
     }
 }
-
-const CONTRADICTION: &str = "it contradicts the modes that the rest of the file allows";
 
 /// "SH", "UN or DF", … for a sentence.
 fn alternatives(modes: &[Mode]) -> String {
