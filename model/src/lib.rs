@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows how it is explored; see `glock-engine` for that.
 
+pub mod actors;
 pub mod cluster;
 pub mod event;
 pub mod glock;
