@@ -2,7 +2,19 @@
 //!
 //! Nothing here knows how it is explored; see `glock-engine` for that.
 
+pub mod actors;
+pub mod cluster;
 pub mod design;
+pub mod event;
+pub mod glock;
+pub mod lockspace;
+pub mod memory;
 pub mod mode;
+pub mod node;
+pub mod pack;
 pub mod program;
+pub mod property;
 pub mod scenario;
+pub mod task;
+pub mod transfer;
+pub mod waits;

@@ -1,1 +1,69 @@
-//! Placeholder.
+//! An explicit-state model checker for [stateright] models: exact, fast and honest.
+//!
+//! * **Exact.** Whole states are stored and compared; nothing is lost to a hash collision.
+//! * **Shortest.** One breadth-first search finds a shortest counterexample for every `always`
+//!   property, and for deadlocks, each on its own; a counterexample is run again on the model before
+//!   it is reported.
+//! * **Exhaustive or nothing.** A search that did not see every reachable state, for whatever
+//!   reason, never says [`Verdict::Holds`].
+//! * **Deterministic.** Counts and counterexamples do not depend on the number of threads.
+//!
+//! A model that implements [`PackedModel`] has its states stored in a few words each; any other
+//! stateright model runs through [`Exact`].
+//!
+//! ```
+//! use glock_engine::{Exact, Search, Verdict, DEADLOCK};
+//! use stateright::{Model, Property};
+//!
+//! /// Two people, two forks; each takes the left one first.
+//! struct Dinner;
+//!
+//! impl Model for Dinner {
+//!     type State = [u8; 2]; // forks each has taken; 3: has eaten
+//!     type Action = usize;
+//!     fn init_states(&self) -> Vec<[u8; 2]> {
+//!         vec![[0, 0]]
+//!     }
+//!     fn actions(&self, _: &[u8; 2], actions: &mut Vec<usize>) {
+//!         actions.extend([0, 1]);
+//!     }
+//!     fn next_state(&self, taken: &[u8; 2], who: usize) -> Option<[u8; 2]> {
+//!         let other = taken[1 - who];
+//!         let mut next = *taken;
+//!         next[who] = match taken[who] {
+//!             0 if other != 2 => 1,
+//!             1 if other == 0 || other == 3 => 2,
+//!             2 => 3,
+//!             _ => return None,
+//!         };
+//!         Some(next)
+//!     }
+//!     fn properties(&self) -> Vec<Property<Self>> {
+//!         vec![Property::always("not both eat", |_, taken| *taken != [2, 2])]
+//!     }
+//! }
+//!
+//! let dinner = Exact::new(Dinner).finished(|_, taken| *taken == [3, 3]);
+//! let outcome = Search::new(&dinner).run().unwrap();
+//! assert_eq!(outcome.verdict("not both eat"), Some(&Verdict::Holds));
+//! let Some(Verdict::Violated(path)) = outcome.verdict(DEADLOCK) else {
+//!     panic!("both have their left fork");
+//! };
+//! assert_eq!(path.last(), &[1, 1]);
+//! ```
+
+mod exact;
+mod model;
+mod outcome;
+mod replay;
+mod search;
+mod store;
+mod system;
+mod table;
+
+pub use exact::Exact;
+pub use model::{Merge, PackedModel};
+pub use outcome::{DEADLOCK, Error, Judged, Outcome, Path, Stats, Unfinished, Verdict};
+pub use search::{Limits, OutcomeOf, Progress, Search, StopWhen};
+pub use store::{ExactBatch, ExactStore, PackedBatch, PackedStore, Store};
+pub use system::{ActionOf, StateOf, System};

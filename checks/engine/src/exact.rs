@@ -1,0 +1,155 @@
+//! Any stateright model, its states kept whole.
+
+use std::borrow::Cow;
+use std::hash::Hash;
+
+use stateright::{Model, Property};
+
+use crate::model::mask;
+use crate::store::{ExactStore, Store};
+use crate::system::System;
+
+/// Runs any stateright [`Model`] unchanged.
+///
+/// States are stored as they are and compared with `==`, so that, unlike in stateright, two states
+/// whose hashes collide stay two states. The memory that a state owns outside of itself (the items
+/// of a `Vec`, say) is not counted, neither in the statistics nor against
+/// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
+///
+/// A stateright model does not say which of its states are finished, so deadlocks are looked for
+/// only after [`finished`](Self::finished) has told.
+///
+/// ```
+/// use glock_engine::{Exact, Search};
+/// use stateright::{Model, Property};
+///
+/// #[derive(Clone, PartialEq, Eq, Hash)]
+/// struct Coins(Vec<bool>);
+///
+/// struct Flip(usize);
+///
+/// impl Model for Flip {
+///     type State = Coins;
+///     type Action = usize;
+///     fn init_states(&self) -> Vec<Coins> {
+///         vec![Coins(vec![false; self.0])]
+///     }
+///     fn actions(&self, _: &Coins, actions: &mut Vec<usize>) {
+///         actions.extend(0..self.0);
+///     }
+///     fn next_state(&self, coins: &Coins, i: usize) -> Option<Coins> {
+///         let mut next = coins.clone();
+///         next.0[i] = !next.0[i];
+///         Some(next)
+///     }
+///     fn properties(&self) -> Vec<Property<Self>> {
+///         vec![Property::sometimes("all heads", |_, s: &Coins| s.0.iter().all(|x| *x))]
+///     }
+/// }
+///
+/// let outcome = Search::new(&Exact::new(Flip(4))).run().unwrap();
+/// assert_eq!(outcome.stats.states, 16);
+/// assert_eq!(outcome.stats.edges, 64);
+/// assert_eq!(outcome.verdict("all heads").unwrap().path().unwrap().len(), 4);
+/// ```
+pub struct Exact<M: Model> {
+    model: M,
+    finished: Option<fn(&M, &M::State) -> bool>,
+}
+
+impl<M: Model> Exact<M> {
+    /// Wraps a model; deadlocks are not looked for.
+    pub fn new(model: M) -> Self {
+        Self {
+            model,
+            finished: None,
+        }
+    }
+
+    /// Looks for deadlocks: states without successors that are not finished.
+    #[must_use]
+    pub fn finished(self, finished: fn(&M, &M::State) -> bool) -> Self {
+        Self {
+            finished: Some(finished),
+            ..self
+        }
+    }
+
+    /// The wrapped model.
+    pub fn model(&self) -> &M {
+        &self.model
+    }
+}
+
+impl<M> System for Exact<M>
+where
+    M: Model<State: Clone + Hash + Eq + Send + Sync, Action: Clone> + Sync,
+{
+    type Model = M;
+    type Coverage = ();
+    type Store = ExactStore<M::State>;
+
+    fn model(&self) -> &M {
+        &self.model
+    }
+
+    fn new_store(&self) -> Self::Store {
+        ExactStore::new()
+    }
+
+    #[inline]
+    fn with_state<R>(
+        &self,
+        store: &Self::Store,
+        index: u32,
+        use_it: impl FnOnce(&M::State) -> R,
+    ) -> R {
+        use_it(store.state(index))
+    }
+
+    #[inline]
+    fn encode(&self, batch: &mut <Self::Store as Store>::Batch, state: Cow<'_, M::State>) -> u32 {
+        ExactStore::push(batch, state.into_owned())
+    }
+
+    fn expand(
+        &self,
+        state: &M::State,
+        _coverage: &mut (),
+        visit: &mut impl FnMut(Cow<'_, M::State>),
+    ) {
+        let mut actions = Vec::new();
+        self.model.actions(state, &mut actions);
+        for action in actions {
+            if let Some(next) = self.model.next_state(state, action) {
+                visit(Cow::Owned(next));
+            }
+        }
+    }
+
+    fn steps(&self, state: &M::State) -> Vec<(M::Action, M::State)> {
+        self.model.next_steps(state)
+    }
+
+    fn violated(&self, state: &M::State, always: &[Property<M>]) -> u64 {
+        mask(always, |property| !(property.condition)(&self.model, state))
+    }
+
+    fn reached(&self, state: &M::State, sometimes: &[Property<M>]) -> u64 {
+        mask(sometimes, |property| {
+            (property.condition)(&self.model, state)
+        })
+    }
+
+    fn deadlocked(&self, state: &M::State) -> Option<bool> {
+        self.finished.map(|finished| !finished(&self.model, state))
+    }
+
+    fn knows_deadlock(&self) -> bool {
+        self.finished.is_some()
+    }
+
+    fn stop_at(&self, _state: &M::State) -> bool {
+        false
+    }
+}

@@ -1,0 +1,57 @@
+//! Rebuilds a run from the numbers of its states, and so checks it.
+//!
+//! The search stores for each state the number of one predecessor and nothing else. The replayer
+//! starts at a real initial state and lets the model make every step anew from the state it is
+//! really in, never from a stored one; stored states only tell which step to take. A run that it
+//! returns is therefore a run of the model, whatever the search did.
+
+use std::borrow::Cow;
+
+use stateright::Model;
+
+use crate::outcome::{Error, Path};
+use crate::store::{Index, Store};
+use crate::system::{ActionOf, BatchOf, StateOf, System};
+
+/// A run of a system.
+pub(crate) type Run<S> = Path<StateOf<S>, ActionOf<S>>;
+
+/// Walks through the states with these numbers, of which the first is an initial one.
+///
+/// # Errors
+///
+/// [`Error::Replay`] if the model has no such run.
+pub(crate) fn replay<S: System>(
+    system: &S,
+    store: &S::Store,
+    numbers: &[Index],
+    property: &'static str,
+) -> Result<Run<S>, Error> {
+    let broken = |step| Error::Replay { property, step };
+    let mut batch = BatchOf::<S>::default();
+    let mut is_stored = |index: Index, state: &StateOf<S>| {
+        S::Store::clear(&mut batch);
+        let hash = system.encode(&mut batch, Cow::Borrowed(state));
+        store.hash(index) == hash && store.equals(index, &batch, 0)
+    };
+    let (&first, rest) = numbers.split_first().ok_or(broken(0))?;
+    let model = system.model();
+    let initial = model
+        .init_states()
+        .into_iter()
+        .find(|state| model.within_boundary(state) && is_stored(first, state))
+        .ok_or(broken(0))?;
+    let mut path = Path {
+        initial,
+        steps: Vec::with_capacity(rest.len()),
+    };
+    for (step, &index) in rest.iter().enumerate() {
+        let next = system
+            .steps(path.last())
+            .into_iter()
+            .find(|(_, state)| model.within_boundary(state) && is_stored(index, state))
+            .ok_or(broken(step + 1))?;
+        path.steps.push(next);
+    }
+    Ok(path)
+}

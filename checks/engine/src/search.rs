@@ -1,0 +1,901 @@
+//! The search loop: exact, breadth-first, level by level.
+//!
+//! States are numbered in the order in which a plain sequential breadth-first search would find
+//! them: by level, then by the predecessor's number, then by the order of the predecessor's steps.
+//! A state's predecessor is the one that found it in this order. All of this is so for any number of
+//! threads, because the parallel part never decides anything: a level is cut into chunks, threads
+//! expand chunks and strike out the successors that the table, which nobody changes meanwhile,
+//! already knows; what is left is committed chunk by chunk in order.
+//!
+//! A property is evaluated once per state, when the state's turn to be expanded has come. As levels
+//! come in order, the first violation seen is a shortest one, for each property on its own.
+//!
+//! The cost of such a search is the memory's latency: one random access to the table per transition
+//! and a second one to the store if the state is known. Successors are looked up in groups, with all
+//! of a group's accesses requested before the first is needed.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+use stateright::{Expectation, Model, Property};
+
+use crate::model::Merge;
+use crate::outcome::{DEADLOCK, Error, Judged, Outcome, Stats, Unfinished, Verdict};
+use crate::replay::{Run, replay};
+use crate::store::{Blocks, Index, Store};
+use crate::system::{ActionOf, BatchOf, StateOf, System};
+use crate::table::{MAX_STATES, Table};
+
+/// States expanded at a time by one thread.
+const CHUNK: usize = 256;
+
+/// Chunks per thread between two commits.
+const CHUNKS_PER_THREAD: usize = 8;
+
+/// Successors looked up at a time.
+const GROUP: usize = 32;
+
+/// The predecessor of an initial state.
+const NOBODY: Index = Index::MAX;
+
+/// When to give up. A search that gave up claims nothing about states it did not see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The most states to store. Reached when one more would have to be.
+    pub states: Option<usize>,
+    /// The most memory to use for states, table and buffers, in bytes.
+    pub memory_bytes: Option<usize>,
+    /// The most time to take. Looked at every few thousand states.
+    pub time: Option<Duration>,
+    /// The most steps to go from the initial states: states at this distance are looked at but not
+    /// expanded.
+    pub depth: Option<usize>,
+}
+
+/// When to stop although there is more to explore. Names are those of the model's properties, or
+/// [`DEADLOCK`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StopWhen {
+    /// Never: explore everything.
+    #[default]
+    Exhausted,
+    /// As soon as there is a counterexample, or an example, for every one of these.
+    AllFound(Vec<String>),
+    /// As soon as there is a counterexample, or an example, for one of these.
+    AnyFound(Vec<String>),
+}
+
+/// How far a search is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Different states found so far.
+    pub states: usize,
+    /// Transitions seen so far.
+    pub edges: u64,
+    /// The distance of the states being expanded from the initial ones.
+    pub depth: usize,
+    /// States found and not yet expanded.
+    pub queue: usize,
+    /// Memory in use, in bytes.
+    pub bytes: usize,
+    /// Time since the start.
+    pub elapsed: Duration,
+}
+
+/// What a search of a system gives.
+pub type OutcomeOf<S> = Outcome<StateOf<S>, ActionOf<S>, <S as System>::Coverage>;
+
+type Report<'a> = Box<dyn FnMut(&Progress) + 'a>;
+
+/// A search to be configured and run. See the [crate's documentation](crate) for an example.
+pub struct Search<'a, S: System> {
+    system: &'a S,
+    limits: Limits,
+    threads: usize,
+    stop_when: StopWhen,
+    cancel: Option<&'a AtomicBool>,
+    progress: Option<(Duration, Report<'a>)>,
+}
+
+impl<'a, S: System> Search<'a, S> {
+    /// A search through all of a system: no limits, one thread.
+    pub fn new(system: &'a S) -> Self {
+        Self {
+            system,
+            limits: Limits::default(),
+            threads: 1,
+            stop_when: StopWhen::default(),
+            cancel: None,
+            progress: None,
+        }
+    }
+
+    /// When to give up.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How many threads to use, at least 1. The result is the same for any number.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// When to stop before everything is explored.
+    #[must_use]
+    pub fn stop_when(mut self, stop_when: StopWhen) -> Self {
+        self.stop_when = stop_when;
+        self
+    }
+
+    /// Stops the search, with unknown verdicts, soon after somebody sets this flag.
+    #[must_use]
+    pub fn cancel(mut self, flag: &'a AtomicBool) -> Self {
+        self.cancel = Some(flag);
+        self
+    }
+
+    /// Calls `report` about every `interval`, on the thread that called [`run`](Self::run).
+    #[must_use]
+    pub fn progress(mut self, interval: Duration, report: impl FnMut(&Progress) + 'a) -> Self {
+        self.progress = Some((interval, Box::new(report)));
+        self
+    }
+
+    /// Searches.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. Reaching a limit is none.
+    pub fn run(self) -> Result<OutcomeOf<S>, Error> {
+        let system = self.system;
+        let explored = self.explore()?;
+        explored.outcome(system)
+    }
+
+    pub(crate) fn explore(self) -> Result<Explored<S>, Error> {
+        let properties = Properties::of(self.system)?;
+        let goal = Goal::new(&self.stop_when, &properties)?;
+        let pool = match self.threads {
+            1 => None,
+            threads => Some(
+                rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .map_err(|error| Error::Threads {
+                        threads,
+                        reason: error.to_string(),
+                    })?,
+            ),
+        };
+        let mut run = Running {
+            explored: Explored::new(self.system, properties),
+            system: self.system,
+            limits: self.limits,
+            goal,
+            cancel: self.cancel,
+            progress: self.progress,
+            pool,
+            started: Instant::now(),
+            reported: Instant::now(),
+            round: (0..match self.threads {
+                1 => 1,
+                threads => threads * CHUNKS_PER_THREAD,
+            })
+                .map(|_| Chunk::default())
+                .collect(),
+        };
+        run.explored.unfinished = run.levels()?.err();
+        run.explored.stats.elapsed = run.started.elapsed();
+        Ok(run.explored)
+    }
+}
+
+/// The model's properties, apart by kind.
+pub(crate) struct Properties<M: Model> {
+    pub(crate) all: Vec<Property<M>>,
+    always: Vec<Property<M>>,
+    sometimes: Vec<Property<M>>,
+    deadlock: bool,
+}
+
+impl<M: Model> Properties<M> {
+    fn of<S: System<Model = M>>(system: &S) -> Result<Self, Error> {
+        let all = system.model().properties();
+        let kind = |wanted: Expectation| -> Vec<_> {
+            all.iter()
+                .filter(|property| property.expectation == wanted)
+                .cloned()
+                .collect()
+        };
+        let always = kind(Expectation::Always);
+        let sometimes = kind(Expectation::Sometimes);
+        match always.len().max(sometimes.len()) {
+            0..=64 => Ok(Self {
+                all,
+                always,
+                sometimes,
+                deadlock: system.knows_deadlock(),
+            }),
+            many => Err(Error::TooManyProperties(many)),
+        }
+    }
+
+    /// The names in the order of the outcome, each with the place of its first finding.
+    fn names(&self) -> impl Iterator<Item = (&'static str, Expectation, Option<Place>)> {
+        let mut seen = (0, 0);
+        self.all
+            .iter()
+            .map(move |property| {
+                let place = match property.expectation {
+                    Expectation::Always => {
+                        seen.0 += 1;
+                        Some(Place::Always(seen.0 - 1))
+                    }
+                    Expectation::Sometimes => {
+                        seen.1 += 1;
+                        Some(Place::Sometimes(seen.1 - 1))
+                    }
+                    Expectation::Eventually => None,
+                };
+                (property.name, property.expectation.clone(), place)
+            })
+            .chain(
+                self.deadlock
+                    .then_some((DEADLOCK, Expectation::Always, Some(Place::Deadlock))),
+            )
+    }
+}
+
+/// A property that a single state decides: which of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Always(u32),
+    Sometimes(u32),
+    Deadlock,
+}
+
+/// For each property the first state, if any, that decides it.
+#[derive(Clone, Default)]
+struct Found {
+    always: u64,
+    sometimes: u64,
+    deadlock: bool,
+    first: Vec<(Place, Index)>,
+}
+
+impl Found {
+    fn note(&mut self, place: Place, index: Index) {
+        if !self.has(place) {
+            match place {
+                Place::Always(i) => self.always |= 1 << i,
+                Place::Sometimes(i) => self.sometimes |= 1 << i,
+                Place::Deadlock => self.deadlock = true,
+            }
+            self.first.push((place, index));
+        }
+    }
+
+    fn has(&self, place: Place) -> bool {
+        match place {
+            Place::Always(i) => self.always >> i & 1 == 1,
+            Place::Sometimes(i) => self.sometimes >> i & 1 == 1,
+            Place::Deadlock => self.deadlock,
+        }
+    }
+
+    fn get(&self, place: Place) -> Option<Index> {
+        self.first
+            .iter()
+            .find(|(at, _)| *at == place)
+            .map(|(_, index)| *index)
+    }
+}
+
+/// What [`StopWhen`] asks for.
+enum Goal {
+    None,
+    All(Vec<Option<Place>>),
+    Any(Vec<Option<Place>>),
+}
+
+impl Goal {
+    fn new<M: Model>(stop_when: &StopWhen, properties: &Properties<M>) -> Result<Self, Error> {
+        let places = |names: &[String]| {
+            names
+                .iter()
+                .map(|name| {
+                    properties
+                        .names()
+                        .find(|(known, _, _)| known == name)
+                        .map(|(_, _, place)| place)
+                        .ok_or_else(|| Error::UnknownProperty {
+                            name: name.clone(),
+                            known: properties
+                                .names()
+                                .map(|(known, _, _)| known.to_owned())
+                                .collect(),
+                        })
+                })
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(match stop_when {
+            StopWhen::Exhausted => Self::None,
+            StopWhen::AllFound(names) => Self::All(places(names)?),
+            StopWhen::AnyFound(names) => Self::Any(places(names)?),
+        })
+    }
+
+    fn reached(&self, found: &Found) -> bool {
+        let has = |place: &Option<Place>| place.is_some_and(|place| found.has(place));
+        match self {
+            Self::None => false,
+            Self::All(places) => places.iter().all(has),
+            Self::Any(places) => places.iter().any(has),
+        }
+    }
+}
+
+/// Everything a search leaves behind.
+pub(crate) struct Explored<S: System> {
+    pub(crate) properties: Properties<S::Model>,
+    pub(crate) store: S::Store,
+    pub(crate) table: Table,
+    parents: Blocks<Index>,
+    found: Found,
+    pub(crate) coverage: S::Coverage,
+    pub(crate) stats: Stats,
+    pub(crate) unfinished: Option<Unfinished>,
+}
+
+impl<S: System> Explored<S> {
+    fn new(system: &S, properties: Properties<S::Model>) -> Self {
+        Self {
+            properties,
+            store: system.new_store(),
+            table: Table::with_capacity(1000),
+            parents: Blocks::new(1),
+            found: Found::default(),
+            coverage: S::Coverage::default(),
+            stats: Stats::default(),
+            unfinished: None,
+        }
+    }
+
+    /// Memory for everything stored, less the table.
+    fn bytes_without_table(&self) -> usize {
+        self.store.bytes() + self.parents.bytes()
+    }
+
+    /// The numbers of the states on the way from an initial state to this one.
+    pub(crate) fn way_to(&self, index: Index) -> Vec<Index> {
+        let mut way = vec![index];
+        let mut at = index;
+        loop {
+            at = self.parents.get(at as usize)[0];
+            if at == NOBODY {
+                way.reverse();
+                return way;
+            }
+            way.push(at);
+        }
+    }
+
+    fn outcome(self, system: &S) -> Result<OutcomeOf<S>, Error> {
+        let properties = self
+            .properties
+            .names()
+            .map(|(name, expectation, place)| {
+                Ok(Judged {
+                    name,
+                    verdict: self.verdict(system, name, &expectation, place)?,
+                    expectation,
+                })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Outcome {
+            properties,
+            stats: self.stats,
+            coverage: self.coverage,
+            unfinished: self.unfinished,
+        })
+    }
+
+    fn verdict(
+        &self,
+        system: &S,
+        name: &'static str,
+        expectation: &Expectation,
+        place: Option<Place>,
+    ) -> Result<Verdict<StateOf<S>, ActionOf<S>>, Error> {
+        let Some(place) = place else {
+            return Ok(Verdict::Unknown(Unfinished::Liveness));
+        };
+        if let Some(index) = self.found.get(place) {
+            let run = self.replay_finding(system, name, place, index)?;
+            return Ok(match expectation {
+                Expectation::Sometimes => Verdict::Found(run),
+                _ => Verdict::Violated(run),
+            });
+        }
+        Ok(match (self.unfinished, expectation) {
+            (Some(why), _) => Verdict::Unknown(why),
+            (None, Expectation::Sometimes) => Verdict::Nowhere,
+            (None, _) => Verdict::Holds,
+        })
+    }
+
+    /// Rebuilds the run to a state and asks the model again whether that state decides the property.
+    fn replay_finding(
+        &self,
+        system: &S,
+        name: &'static str,
+        place: Place,
+        index: Index,
+    ) -> Result<Run<S>, Error> {
+        let run = replay(system, &self.store, &self.way_to(index), name)?;
+        let last = run.last();
+        let decided = match place {
+            Place::Always(i) => system.violated(last, &self.properties.always) >> i & 1 == 1,
+            Place::Sometimes(i) => system.reached(last, &self.properties.sometimes) >> i & 1 == 1,
+            Place::Deadlock => {
+                system.deadlocked(last) == Some(true) && system.steps(last).is_empty()
+            }
+        };
+        match decided {
+            true => Ok(run),
+            false => Err(Error::Replay {
+                property: name,
+                step: run.len(),
+            }),
+        }
+    }
+}
+
+/// A stretch of a level: what its expansion gave.
+struct Chunk<S: System> {
+    range: Range<Index>,
+    batch: BatchOf<S>,
+    /// For each candidate its hash and the state it comes from.
+    hashes: Vec<u32>,
+    parents: Vec<Index>,
+    /// The candidates not known to be old, in order.
+    fresh: Vec<u32>,
+    found: Found,
+    coverage: S::Coverage,
+    edges: u64,
+    outside: u64,
+    terminal: usize,
+    finished: usize,
+    stopped: usize,
+}
+
+impl<S: System> Default for Chunk<S> {
+    fn default() -> Self {
+        Self {
+            range: 0..0,
+            batch: BatchOf::<S>::default(),
+            hashes: Vec::new(),
+            parents: Vec::new(),
+            fresh: Vec::new(),
+            found: Found::default(),
+            coverage: S::Coverage::default(),
+            edges: 0,
+            outside: 0,
+            terminal: 0,
+            finished: 0,
+            stopped: 0,
+        }
+    }
+}
+
+impl<S: System> Chunk<S> {
+    fn restart(&mut self, range: Range<Index>) {
+        S::Store::clear(&mut self.batch);
+        self.hashes.clear();
+        self.parents.clear();
+        self.fresh.clear();
+        *self = Self {
+            range,
+            batch: std::mem::take(&mut self.batch),
+            hashes: std::mem::take(&mut self.hashes),
+            parents: std::mem::take(&mut self.parents),
+            fresh: std::mem::take(&mut self.fresh),
+            ..Self::default()
+        };
+    }
+
+    fn bytes(&self) -> usize {
+        S::Store::batch_bytes(&self.batch)
+            + (self.hashes.capacity() + self.parents.capacity() + self.fresh.capacity())
+                * size_of::<u32>()
+    }
+
+    /// Evaluates the properties in every state of the range.
+    fn look(&mut self, system: &S, explored: &Explored<S>) {
+        for index in self.range.clone() {
+            system.with_state(&explored.store, index, |state| {
+                self.judge(system, explored, index, state);
+            });
+        }
+    }
+
+    /// Evaluates the properties in every state of the range, and collects all successors.
+    fn expand(&mut self, system: &S, explored: &Explored<S>) {
+        for index in self.range.clone() {
+            system.with_state(&explored.store, index, |state| {
+                self.judge(system, explored, index, state);
+                if system.stop_at(state) {
+                    self.stopped += 1;
+                } else if !self.collect(system, index, state) {
+                    self.terminal += 1;
+                    match system.deadlocked(state) {
+                        Some(true) => self.found.note(Place::Deadlock, index),
+                        Some(false) => self.finished += 1,
+                        None => {}
+                    }
+                }
+            });
+        }
+        self.fresh.extend(0..self.hashes.len() as u32);
+    }
+
+    #[inline]
+    fn judge(&mut self, system: &S, explored: &Explored<S>, index: Index, state: &StateOf<S>) {
+        let Properties {
+            always, sometimes, ..
+        } = &explored.properties;
+        let known = &explored.found;
+        let violated = system.violated(state, always) & !(self.found.always | known.always);
+        let reached = system.reached(state, sometimes) & !(self.found.sometimes | known.sometimes);
+        for i in ones(violated) {
+            self.found.note(Place::Always(i), index);
+        }
+        for i in ones(reached) {
+            self.found.note(Place::Sometimes(i), index);
+        }
+    }
+
+    /// Adds the successors of a state to the candidates; false if it has none.
+    #[inline]
+    fn collect(&mut self, system: &S, index: Index, state: &StateOf<S>) -> bool {
+        let Self {
+            batch,
+            hashes,
+            parents,
+            coverage,
+            ..
+        } = self;
+        let model = system.model();
+        let before = hashes.len();
+        let mut outside = 0;
+        system.expand(state, coverage, &mut |next| {
+            if model.within_boundary(&next) {
+                hashes.push(system.encode(batch, next));
+                parents.push(index);
+            } else {
+                outside += 1;
+            }
+        });
+        let edges = hashes.len() - before;
+        self.edges += edges as u64;
+        self.outside += outside;
+        edges > 0 || outside > 0
+    }
+
+    /// Strikes out the candidates that are in the table already.
+    fn strike_out_known(&mut self, explored: &Explored<S>) {
+        let Explored { store, table, .. } = explored;
+        let Self {
+            batch,
+            hashes,
+            fresh,
+            ..
+        } = self;
+        let mut kept = 0;
+        for first in (0..fresh.len()).step_by(GROUP) {
+            let group = first..(first + GROUP).min(fresh.len());
+            warm(table, store, hashes, &fresh[group.clone()]);
+            for i in group {
+                let at = fresh[i];
+                let equal = |index| store.equals(index, batch, at as usize);
+                if table.find(hashes[at as usize], equal).is_err() {
+                    fresh[kept] = at;
+                    kept += 1;
+                }
+            }
+        }
+        fresh.truncate(kept);
+    }
+}
+
+/// The positions of the bits that are set.
+fn ones(bits: u64) -> impl Iterator<Item = u32> {
+    (0..64)
+        .filter(move |i| bits >> i & 1 == 1)
+        .take(bits.count_ones() as usize)
+}
+
+/// Requests the memory that looking up these candidates will need.
+#[inline]
+fn warm(table: &Table, store: &impl Store, hashes: &[u32], candidates: &[u32]) {
+    for &at in candidates {
+        table.prefetch(hashes[at as usize]);
+    }
+    for &at in candidates {
+        if let Some(index) = table.guess(hashes[at as usize]) {
+            store.prefetch(index);
+        }
+    }
+}
+
+/// A search on its way.
+struct Running<'a, S: System> {
+    explored: Explored<S>,
+    system: &'a S,
+    limits: Limits,
+    goal: Goal,
+    cancel: Option<&'a AtomicBool>,
+    progress: Option<(Duration, Report<'a>)>,
+    pool: Option<rayon::ThreadPool>,
+    started: Instant,
+    reported: Instant,
+    /// Buffers for the chunks between two commits.
+    round: Vec<Chunk<S>>,
+}
+
+/// Whether to go on.
+type Flow = Result<(), Unfinished>;
+
+impl<S: System> Running<'_, S> {
+    /// The loop. The inner result tells why the search did not get to the end.
+    fn levels(&mut self) -> Result<Flow, Error> {
+        let mut flow = self.initial();
+        if self.explored.store.is_empty() {
+            return Err(Error::NoInitialState);
+        }
+        let mut level = 0..self.explored.store.len() as Index;
+        while !level.is_empty() {
+            let stats = &mut self.explored.stats;
+            stats.depth = stats.levels.len();
+            stats.levels.push(level.len());
+            if flow.is_ok() && Some(stats.depth) == self.limits.depth {
+                flow = Err(Unfinished::Depth);
+            }
+            let expanded = match flow {
+                Ok(()) => self.level(level.clone()),
+                Err(why) => return Ok(Err(self.look_at_rest(level.start, why))),
+            };
+            let next = level.end..self.explored.store.len() as Index;
+            if let Err((done, why)) = expanded {
+                if !next.is_empty() {
+                    let stats = &mut self.explored.stats;
+                    stats.depth = stats.levels.len();
+                    stats.levels.push(next.len());
+                }
+                return Ok(Err(self.look_at_rest(done, why)));
+            }
+            level = next;
+            flow = Ok(());
+        }
+        Ok(Ok(()))
+    }
+
+    /// Stores the initial states.
+    fn initial(&mut self) -> Flow {
+        let model = self.system.model();
+        let mut chunk = std::mem::take(&mut self.round[0]);
+        chunk.restart(0..0);
+        for state in model.init_states() {
+            if model.within_boundary(&state) {
+                let hash = self
+                    .system
+                    .encode(&mut chunk.batch, std::borrow::Cow::Owned(state));
+                chunk.fresh.push(chunk.hashes.len() as u32);
+                chunk.hashes.push(hash);
+                chunk.parents.push(NOBODY);
+            }
+        }
+        let flow = self.commit(&mut chunk);
+        self.round[0] = chunk;
+        flow
+    }
+
+    /// Expands a level. If it is not to the end: from which state on it did not, and why.
+    fn level(&mut self, level: Range<Index>) -> Result<(), (Index, Unfinished)> {
+        let mut next = level.start;
+        while next < level.end {
+            let mut count = 0;
+            while count < self.round.len() && next < level.end {
+                let end = (next as usize + CHUNK).min(level.end as usize) as Index;
+                self.round[count].restart(next..end);
+                next = end;
+                count += 1;
+            }
+            self.expand_round(count);
+            for i in 0..count {
+                let mut chunk = std::mem::take(&mut self.round[i]);
+                let flow = self.absorb(&mut chunk);
+                let end = chunk.range.end;
+                self.round[i] = chunk;
+                flow.map_err(|why| (end, why))?;
+            }
+            self.pause(next).map_err(|why| (next, why))?;
+        }
+        Ok(())
+    }
+
+    fn expand_round(&mut self, count: usize) {
+        let Self {
+            explored,
+            system,
+            pool,
+            round,
+            ..
+        } = self;
+        match (&mut round[..count], pool) {
+            ([chunk], _) => chunk.expand(*system, explored),
+            (chunks, Some(pool)) => pool.install(|| {
+                chunks.par_iter_mut().with_max_len(1).for_each(|chunk| {
+                    chunk.expand(*system, explored);
+                    chunk.strike_out_known(explored);
+                });
+            }),
+            (chunks, None) => chunks
+                .iter_mut()
+                .for_each(|chunk| chunk.expand(*system, explored)),
+        }
+    }
+
+    /// Takes over what a chunk's expansion gave.
+    fn absorb(&mut self, chunk: &mut Chunk<S>) -> Flow {
+        let flow = self.commit(chunk);
+        let explored = &mut self.explored;
+        explored.stats.edges += chunk.edges;
+        explored.stats.outside += chunk.outside;
+        explored.stats.terminal += chunk.terminal;
+        explored.stats.finished += chunk.finished;
+        explored.stats.stopped += chunk.stopped;
+        explored.coverage.merge(&chunk.coverage);
+        for &(place, index) in &chunk.found.first {
+            explored.found.note(place, index);
+        }
+        flow?;
+        match self.goal.reached(&self.explored.found) {
+            true => Err(Unfinished::Stopped),
+            false => Ok(()),
+        }
+    }
+
+    /// Stores the candidates that are new, and keeps the accounts.
+    fn commit(&mut self, chunk: &mut Chunk<S>) -> Flow {
+        let flow = self.store_fresh(chunk);
+        self.explored.stats.states = self.explored.store.len();
+        let bytes = self.bytes();
+        let peak = &mut self.explored.stats.peak_bytes;
+        *peak = (*peak).max(bytes);
+        flow?;
+        match self.limits.memory_bytes {
+            Some(limit) if bytes > limit => Err(Unfinished::Memory),
+            _ => Ok(()),
+        }
+    }
+
+    fn store_fresh(&mut self, chunk: &mut Chunk<S>) -> Flow {
+        let Chunk {
+            batch,
+            hashes,
+            parents,
+            fresh,
+            ..
+        } = chunk;
+        for group in fresh.chunks(GROUP) {
+            warm(&self.explored.table, &self.explored.store, hashes, group);
+            for &at in group {
+                let at = at as usize;
+                let Explored { store, table, .. } = &mut self.explored;
+                let Err(mut vacant) =
+                    table.find(hashes[at], |index| store.equals(index, batch, at))
+                else {
+                    continue;
+                };
+                if Some(store.len()) == self.limits.states {
+                    return Err(Unfinished::States);
+                }
+                if store.len() == table.capacity() {
+                    self.grow()?;
+                    vacant = match self.explored.table.find(hashes[at], |_| false) {
+                        Err(vacant) => vacant,
+                        Ok(_) => unreachable!("nothing is equal"),
+                    };
+                }
+                let Explored {
+                    store,
+                    table,
+                    parents: stored_parents,
+                    ..
+                } = &mut self.explored;
+                table.insert(vacant, hashes[at], store.len() as Index);
+                store.append(batch, at);
+                stored_parents.push([parents[at]]);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room in the table, as far as the limit on memory permits.
+    fn grow(&mut self) -> Flow {
+        let states = self.explored.store.len();
+        if states == MAX_STATES {
+            return Err(Unfinished::Numbers);
+        }
+        let free = self.limits.memory_bytes.map_or(usize::MAX, |limit| {
+            limit.saturating_sub(self.explored.bytes_without_table() + self.buffer_bytes())
+        });
+        // A half more; close to the limit on memory, a little.
+        let wanted = [states / 2, states / 8, states / 32]
+            .map(|more| (states + more + 1).min(MAX_STATES))
+            .into_iter()
+            .find(|&wanted| Table::bytes_for(wanted) <= free)
+            .ok_or(Unfinished::Memory)?;
+        self.explored.table.grow(wanted, &self.explored.store);
+        Ok(())
+    }
+
+    fn buffer_bytes(&self) -> usize {
+        self.round.iter().map(Chunk::bytes).sum()
+    }
+
+    fn bytes(&self) -> usize {
+        self.explored.bytes_without_table() + self.explored.table.bytes() + self.buffer_bytes()
+    }
+
+    /// Looks up from the work: reports, and asks whether to go on.
+    fn pause(&mut self, next: Index) -> Flow {
+        if let Some((interval, report)) = &mut self.progress
+            && self.reported.elapsed() >= *interval
+        {
+            let stats = &self.explored.stats;
+            let progress = Progress {
+                states: stats.states,
+                edges: stats.edges,
+                depth: stats.depth,
+                queue: stats.states - next as usize,
+                bytes: stats.peak_bytes,
+                elapsed: self.started.elapsed(),
+            };
+            report(&progress);
+            self.reported = Instant::now();
+        }
+        if self.cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return Err(Unfinished::Cancelled);
+        }
+        match self.limits.time {
+            Some(limit) if self.started.elapsed() >= limit => Err(Unfinished::Time),
+            _ => Ok(()),
+        }
+    }
+
+    /// After a limit on size: evaluates the properties in the states that are stored but will not
+    /// be expanded, so that no violation in a stored state goes unreported.
+    fn look_at_rest(&mut self, first: Index, why: Unfinished) -> Unfinished {
+        if !matches!(
+            why,
+            Unfinished::States | Unfinished::Memory | Unfinished::Depth | Unfinished::Numbers
+        ) {
+            return why;
+        }
+        let mut chunk = std::mem::take(&mut self.round[0]);
+        chunk.restart(first..self.explored.store.len() as Index);
+        chunk.look(self.system, &self.explored);
+        for &(place, index) in &chunk.found.first {
+            self.explored.found.note(place, index);
+        }
+        why
+    }
+}

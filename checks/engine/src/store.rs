@@ -1,0 +1,309 @@
+//! Where states are kept: each once, numbered 0, 1, 2, ... in the order in which they were found.
+//!
+//! A store is an arena of large blocks that never move, so growth needs no second copy. It knows
+//! nothing of hashing's collisions or of who preceded whom; see [`crate::table`] and
+//! [`crate::search`] for those.
+
+use std::hash::{BuildHasher, Hash};
+
+/// A number for a state, dense from 0 in the order of discovery.
+pub(crate) type Index = u32;
+
+/// States in an arena, and batches of candidates that may turn out to be new.
+pub trait Store: Send + Sync {
+    /// Candidates: encoded states that are not in the store, or not known to be.
+    type Batch: Default + Send + Sync;
+
+    /// Removes all candidates of a batch, keeping its memory.
+    fn clear(batch: &mut Self::Batch);
+
+    /// Memory a batch occupies, in bytes.
+    fn batch_bytes(batch: &Self::Batch) -> usize;
+
+    /// Number of states.
+    fn len(&self) -> usize;
+
+    /// Whether there is no state yet.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Memory the states occupy, in bytes.
+    fn bytes(&self) -> usize;
+
+    /// The hash of a stored state, equal to the one it had as a candidate.
+    fn hash(&self, index: u32) -> u32;
+
+    /// Hints that a stored state is about to be compared.
+    fn prefetch(&self, index: u32);
+
+    /// Whether a stored state and the candidate at position `at` are the same state.
+    fn equals(&self, index: u32, batch: &Self::Batch, at: usize) -> bool;
+
+    /// Moves the candidate at position `at` into the store, under the next number. A candidate is
+    /// moved at most once.
+    fn append(&mut self, batch: &mut Self::Batch, at: usize);
+}
+
+/// Blocks are reserved whole, but memory that was never touched costs nothing.
+const BLOCK_BYTES: usize = 8 << 20;
+
+/// A growing array in blocks of a fixed size that never move.
+#[derive(Debug)]
+pub(crate) struct Blocks<T> {
+    blocks: Vec<Vec<T>>,
+    /// Records in a block, as a power of two.
+    shift: u32,
+    /// Items in a record.
+    width: usize,
+    records: usize,
+}
+
+impl<T> Blocks<T> {
+    /// An array of records of `width` items each.
+    pub(crate) fn new(width: usize) -> Self {
+        assert!(width > 0, "a record has at least one item");
+        let per_block = (BLOCK_BYTES / (width * size_of::<T>()).max(1)).max(1);
+        Self {
+            blocks: Vec::new(),
+            shift: per_block.ilog2(),
+            width,
+            records: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records
+    }
+
+    /// Memory in use; reserved but never touched memory does not count.
+    pub(crate) fn bytes(&self) -> usize {
+        self.records * self.width * size_of::<T>()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, record: usize) -> &[T] {
+        let block = &self.blocks[record >> self.shift];
+        let first = (record & ((1 << self.shift) - 1)) * self.width;
+        &block[first..first + self.width]
+    }
+
+    pub(crate) fn push(&mut self, items: impl IntoIterator<Item = T>) {
+        if self.records >> self.shift == self.blocks.len() {
+            self.blocks
+                .push(Vec::with_capacity(self.width << self.shift));
+        }
+        let block = self.blocks.last_mut().expect("a block was just ensured");
+        block.extend(items);
+        self.records += 1;
+        debug_assert_eq!(
+            block.len(),
+            (((self.records - 1) & ((1 << self.shift) - 1)) + 1) * self.width
+        );
+    }
+}
+
+/// Hints that the cache line at `address` will be read soon.
+#[inline(always)]
+pub(crate) fn prefetch<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint and never faults, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
+
+/// 64 to 32 bits, keeping the influence of every bit.
+#[inline]
+fn fold(hash: u64) -> u32 {
+    (hash ^ (hash >> 32)) as u32
+}
+
+/// Packed states: a fixed number of words each.
+#[derive(Debug)]
+pub struct PackedStore {
+    words: Blocks<u64>,
+}
+
+/// Packed candidates, one after the other.
+#[derive(Debug, Default)]
+pub struct PackedBatch {
+    words: Vec<u64>,
+}
+
+impl PackedStore {
+    pub(crate) fn new(width: usize) -> Self {
+        Self {
+            words: Blocks::new(width),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn words(&self, index: Index) -> &[u64] {
+        self.words.get(index as usize)
+    }
+
+    /// Adds a candidate that `fill` writes, and returns its hash.
+    #[inline]
+    pub(crate) fn push(
+        batch: &mut PackedBatch,
+        width: usize,
+        fill: impl FnOnce(&mut [u64]),
+    ) -> u32 {
+        let first = batch.words.len();
+        batch.words.resize(first + width, 0);
+        let words = &mut batch.words[first..];
+        fill(words);
+        hash_words(words)
+    }
+}
+
+/// Folded multiplication, one per word, and one to finish (the construction of wyhash and
+/// foldhash): the upper half of a 128-bit product carries every bit of its factors into the lower.
+#[inline]
+pub(crate) fn hash_words(words: &[u64]) -> u32 {
+    const KEYS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
+    let multiply = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        (product as u64) ^ ((product >> 64) as u64)
+    };
+    let state = words
+        .iter()
+        .fold(KEYS[1], |state, word| multiply(state ^ word, KEYS[0]));
+    fold(multiply(state ^ KEYS[0], KEYS[1]))
+}
+
+impl Store for PackedStore {
+    type Batch = PackedBatch;
+
+    fn clear(batch: &mut PackedBatch) {
+        batch.words.clear();
+    }
+
+    fn batch_bytes(batch: &PackedBatch) -> usize {
+        batch.words.capacity() * size_of::<u64>()
+    }
+
+    fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.words.bytes()
+    }
+
+    #[inline]
+    fn hash(&self, index: Index) -> u32 {
+        hash_words(self.words(index))
+    }
+
+    #[inline]
+    fn prefetch(&self, index: Index) {
+        prefetch(self.words(index).as_ptr());
+    }
+
+    #[inline]
+    fn equals(&self, index: Index, batch: &PackedBatch, at: usize) -> bool {
+        let width = self.words.width;
+        let candidate = &batch.words[at * width..(at + 1) * width];
+        // A loop, not a call of memcmp: states are short.
+        self.words(index).iter().zip(candidate).all(|(a, b)| a == b)
+    }
+
+    #[inline]
+    fn append(&mut self, batch: &mut PackedBatch, at: usize) {
+        let width = self.words.width;
+        let candidate = &batch.words[at * width..(at + 1) * width];
+        self.words.push(candidate.iter().copied());
+    }
+}
+
+/// Whole states of any type, each with its hash.
+#[derive(Debug)]
+pub struct ExactStore<T> {
+    states: Blocks<T>,
+    hashes: Blocks<u32>,
+}
+
+/// Candidates of any type.
+#[derive(Debug)]
+pub struct ExactBatch<T> {
+    states: Vec<(u32, Option<T>)>,
+}
+
+impl<T> Default for ExactBatch<T> {
+    fn default() -> Self {
+        Self { states: Vec::new() }
+    }
+}
+
+impl<T: Hash + Eq + Send + Sync> ExactStore<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            states: Blocks::new(1),
+            hashes: Blocks::new(1),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn state(&self, index: Index) -> &T {
+        &self.states.get(index as usize)[0]
+    }
+
+    /// Adds a candidate, and returns its hash.
+    #[inline]
+    pub(crate) fn push(batch: &mut ExactBatch<T>, state: T) -> u32 {
+        let hash = fold(foldhash::quality::FixedState::with_seed(0).hash_one(&state));
+        batch.states.push((hash, Some(state)));
+        hash
+    }
+}
+
+impl<T: Hash + Eq + Send + Sync> Store for ExactStore<T> {
+    type Batch = ExactBatch<T>;
+
+    fn clear(batch: &mut ExactBatch<T>) {
+        batch.states.clear();
+    }
+
+    fn batch_bytes(batch: &ExactBatch<T>) -> usize {
+        batch.states.capacity() * size_of::<(u32, Option<T>)>()
+    }
+
+    fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.states.bytes() + self.hashes.bytes()
+    }
+
+    #[inline]
+    fn hash(&self, index: Index) -> u32 {
+        self.hashes.get(index as usize)[0]
+    }
+
+    #[inline]
+    fn prefetch(&self, index: Index) {
+        prefetch(self.state(index));
+    }
+
+    #[inline]
+    fn equals(&self, index: Index, batch: &ExactBatch<T>, at: usize) -> bool {
+        let (hash, candidate) = &batch.states[at];
+        self.hash(index) == *hash
+            && candidate
+                .as_ref()
+                .is_some_and(|state| state == self.state(index))
+    }
+
+    fn append(&mut self, batch: &mut ExactBatch<T>, at: usize) {
+        let (hash, candidate) = &mut batch.states[at];
+        let state = candidate.take().expect("a candidate is moved once");
+        self.states.push([state]);
+        self.hashes.push([*hash]);
+    }
+}

@@ -1,0 +1,154 @@
+//! The narrow interface between what is explored and how: all the search knows of a system.
+//!
+//! The idea is LTSmin's (PINS): models of every kind meet every algorithm in one next-state
+//! interface.
+
+use std::borrow::Cow;
+
+use stateright::{Model, Property};
+
+use crate::model::{Merge, PackedModel};
+use crate::store::{PackedBatch, PackedStore, Store};
+
+/// The state type of a system.
+pub type StateOf<S> = <<S as System>::Model as Model>::State;
+
+/// The action type of a system.
+pub type ActionOf<S> = <<S as System>::Model as Model>::Action;
+
+/// The candidate batch of a system's store.
+pub(crate) type BatchOf<S> = <<S as System>::Store as Store>::Batch;
+
+/// A stateright model together with a way to store its states.
+///
+/// Implemented for every [`PackedModel`] and for [`Exact`](crate::Exact); there is hardly a reason
+/// to implement it directly.
+pub trait System: Sync {
+    /// The model.
+    type Model: Model<State: Clone, Action: Clone>;
+    /// What is merged over the run.
+    type Coverage: Default + Clone + Send + Sync + Merge;
+    /// How its states are kept.
+    type Store: Store;
+
+    /// The model, for its initial states, properties and boundary.
+    fn model(&self) -> &Self::Model;
+
+    /// An empty store.
+    fn new_store(&self) -> Self::Store;
+
+    /// Hands the stored state with this number to `use_it`.
+    fn with_state<R>(
+        &self,
+        store: &Self::Store,
+        index: u32,
+        use_it: impl FnOnce(&StateOf<Self>) -> R,
+    ) -> R;
+
+    /// Adds a state to a batch of candidates and returns its hash.
+    fn encode(
+        &self,
+        batch: &mut <Self::Store as Store>::Batch,
+        state: Cow<'_, StateOf<Self>>,
+    ) -> u32;
+
+    /// Visits the successors of a state, in the order of [`steps`](Self::steps).
+    fn expand(
+        &self,
+        state: &StateOf<Self>,
+        coverage: &mut Self::Coverage,
+        visit: &mut impl FnMut(Cow<'_, StateOf<Self>>),
+    );
+
+    /// Every enabled action with its successor.
+    fn steps(&self, state: &StateOf<Self>) -> Vec<(ActionOf<Self>, StateOf<Self>)>;
+
+    /// Bit `i`: the `i`-th of these `always` properties is violated.
+    fn violated(&self, state: &StateOf<Self>, always: &[Property<Self::Model>]) -> u64;
+
+    /// Bit `i`: the state is an example for the `i`-th of these `sometimes` properties.
+    fn reached(&self, state: &StateOf<Self>, sometimes: &[Property<Self::Model>]) -> u64;
+
+    /// Whether a state without successors is a deadlock, or `None` if the system cannot tell.
+    fn deadlocked(&self, state: &StateOf<Self>) -> Option<bool>;
+
+    /// Whether [`deadlocked`](Self::deadlocked) can tell.
+    fn knows_deadlock(&self) -> bool;
+
+    /// Whether not to go beyond a state.
+    fn stop_at(&self, state: &StateOf<Self>) -> bool;
+}
+
+impl<M: PackedModel> System for M {
+    type Model = M;
+    type Coverage = M::Coverage;
+    type Store = PackedStore;
+
+    fn model(&self) -> &M {
+        self
+    }
+
+    fn new_store(&self) -> PackedStore {
+        PackedStore::new(self.words())
+    }
+
+    #[inline]
+    fn with_state<R>(
+        &self,
+        store: &PackedStore,
+        index: u32,
+        use_it: impl FnOnce(&M::State) -> R,
+    ) -> R {
+        use_it(&self.unpack(store.words(index)))
+    }
+
+    #[inline]
+    fn encode(&self, batch: &mut PackedBatch, state: Cow<'_, M::State>) -> u32 {
+        PackedStore::push(batch, self.words(), |out| self.pack(&state, out))
+    }
+
+    #[inline]
+    fn expand(
+        &self,
+        state: &M::State,
+        coverage: &mut M::Coverage,
+        visit: &mut impl FnMut(Cow<'_, M::State>),
+    ) {
+        self.successors(state, coverage, &mut |_, next: &M::State| {
+            visit(Cow::Borrowed(next))
+        });
+    }
+
+    fn steps(&self, state: &M::State) -> Vec<(M::Action, M::State)> {
+        let mut steps = Vec::new();
+        let mut coverage = M::Coverage::default();
+        self.successors(state, &mut coverage, &mut |action, next: &M::State| {
+            steps.push((action, next.clone()))
+        });
+        steps
+    }
+
+    #[inline]
+    fn violated(&self, state: &M::State, always: &[Property<M>]) -> u64 {
+        PackedModel::violated(self, state, always)
+    }
+
+    #[inline]
+    fn reached(&self, state: &M::State, sometimes: &[Property<M>]) -> u64 {
+        PackedModel::reached(self, state, sometimes)
+    }
+
+    #[inline]
+    fn deadlocked(&self, state: &M::State) -> Option<bool> {
+        Some(!self.is_finished(state))
+    }
+
+    fn knows_deadlock(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn stop_at(&self, state: &M::State) -> bool {
+        PackedModel::stop_at(self, state)
+    }
+}

@@ -1,0 +1,5 @@
+//! Small named systems shared by the tests and the benchmarks.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod graph;
+pub mod two_phase_commit;

@@ -1,0 +1,847 @@
+//! The packed whole: all nodes, the lock space and the messages in one value.
+//!
+//! [`Cluster`] is a scenario under a design, as a [`stateright::Model`] and as the
+//! narrow interface a fast explorer wants: successors without allocation, and
+//! states packed into a few words.
+
+use crate::event::{Event, NoSink, Sink};
+use crate::glock::{Demote, Glock, Holder, Request, Runner, Stage};
+use crate::lockspace::{CHANNEL, Channel, Fifo, Lock, Message, Resource, Waiting};
+use crate::memory::Step;
+use crate::mode::Mode;
+use crate::node::{Ctx, Node, Outgoing};
+use crate::pack::{Coder, Counter, Reader, Writer, width};
+use crate::program::{NqFlags, Place, Program, Val};
+use crate::property;
+use crate::scenario::{
+    Initial, LockManager, LockObject, MAX_FILES, MAX_NODES, MAX_TASKS, OpKind, Page, Pte, Scenario,
+    VpageKind, initial_assignments,
+};
+use crate::task::{Fault, Mapping, Pinned, Status, Sub, Task, Wait};
+use std::fmt;
+
+/// What is left of the environment's budgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Budgets {
+    /// Pages memory pressure may still take.
+    pub reclaim: u8,
+    /// Idle glocks the shrinker may still take.
+    pub shrink: u8,
+    /// Hold times that may still expire, if they are limited.
+    pub expire: u8,
+    /// Demands from outside, in the scenario's order.
+    pub demands: [u8; MAX_DEMANDS],
+}
+
+/// Most kinds of demand a scenario may have.
+pub const MAX_DEMANDS: usize = 4;
+
+/// A state of the whole cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct State {
+    /// The nodes.
+    pub nodes: [Node; MAX_NODES],
+    /// The lock space, per file.
+    pub resources: [Resource; MAX_FILES],
+    /// Messages under way, per node and file.
+    pub channels: [[Channel; MAX_FILES]; MAX_NODES],
+    /// What the environment may still do.
+    pub budgets: Budgets,
+}
+
+/// A step of the cluster: who moves. Indices are the scenario's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // fields are explained with their variant
+pub enum Action {
+    /// A task takes its next step; `choice` tells outcomes apart.
+    Task { task: u8, choice: u8 },
+    /// A glock's work item runs.
+    Worker { node: u8, file: u8 },
+    /// The lock space handles a node's request.
+    Server { node: u8, file: u8 },
+    /// A message from the lock space reaches a node.
+    Deliver { node: u8, file: u8 },
+    /// A minimum hold time is over.
+    Expire { node: u8, file: u8 },
+    /// A process outside the model wants a file (index of the demand).
+    Demand { demand: u8 },
+    /// The shrinker takes an idle glock.
+    Shrink { node: u8, file: u8 },
+    /// Memory pressure takes a file page.
+    ReclaimPage { node: u8, file: u8, page: u8 },
+    /// Memory pressure takes an anonymous page.
+    ReclaimAnon { vpage: u8 },
+}
+
+/// A scenario under a design.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    scenario: Scenario,
+    program: Program,
+    layout: Layout,
+}
+
+/// Widths of the packed fields that depend on scenario and design.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    words: usize,
+    pc: u32,
+    vars: usize,
+    nested_vars: usize,
+    flags: usize,
+    inode_flags: bool,
+    file_flags: bool,
+    page: u32,
+}
+
+/// A scenario that does not fit the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// A task's operation needs an entry the design does not have.
+    MissingEntry {
+        /// The task.
+        task: String,
+        /// The entry's name.
+        entry: &'static str,
+    },
+    /// No initial assignment is consistent.
+    NoInitialState,
+    /// More kinds of demand than [`MAX_DEMANDS`].
+    TooManyDemands,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfit::MissingEntry { task, entry } => {
+                write!(
+                    f,
+                    "task {task} needs the function `{entry}`, which the design does not have"
+                )
+            }
+            Unfit::NoInitialState => f.write_str("no combination of initial values is consistent"),
+            Unfit::TooManyDemands => {
+                write!(
+                    f,
+                    "a scenario may have at most {MAX_DEMANDS} kinds of demand"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+impl Cluster {
+    /// Puts a scenario under a design.
+    ///
+    /// # Errors
+    /// [`Unfit`] if the two do not go together.
+    pub fn new(scenario: Scenario, program: Program) -> Result<Cluster, Unfit> {
+        for spec in &scenario.tasks {
+            if spec.op.is_io()
+                && let Some(entry) = crate::node::entry_of(spec.op)
+                && program.entry(entry).is_none()
+            {
+                return Err(Unfit::MissingEntry {
+                    task: spec.name.clone(),
+                    entry: entry.name(),
+                });
+            }
+        }
+        if scenario.events.demands.len() > MAX_DEMANDS {
+            return Err(Unfit::TooManyDemands);
+        }
+        if initial_assignments(&scenario).is_empty() {
+            return Err(Unfit::NoInitialState);
+        }
+        let mut cluster = Cluster {
+            layout: Layout::new(&scenario, &program),
+            scenario,
+            program,
+        };
+        let mut counter = Counter::default();
+        cluster.code(&mut counter, &mut State::default());
+        cluster.layout.words = counter.0.div_ceil(64) as usize;
+        Ok(cluster)
+    }
+
+    /// The scenario.
+    pub fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    /// The design.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// What transitions of one node need to know.
+    #[inline]
+    pub fn ctx(&self, node: usize) -> Ctx<'_> {
+        Ctx {
+            scenario: &self.scenario,
+            program: &self.program,
+            node,
+        }
+    }
+
+    /// Number of 64-bit words a packed state takes.
+    pub fn words(&self) -> usize {
+        self.layout.words
+    }
+
+    fn is_dlm(&self) -> bool {
+        self.scenario.lock == LockManager::Dlm
+    }
+
+    // ---- initial states -------------------------------------------------------
+
+    /// All initial states: every consistent combination of the alternatives.
+    pub fn initial_states(&self) -> Vec<State> {
+        initial_assignments(&self.scenario)
+            .iter()
+            .map(|i| self.initial_state(i))
+            .collect()
+    }
+
+    fn initial_state(&self, initial: &Initial) -> State {
+        let mut state = State::default();
+        let events = &self.scenario.events;
+        state.budgets.reclaim = events.reclaim;
+        state.budgets.shrink = events.shrink;
+        state.budgets.expire = events.expire.unwrap_or(0);
+        for (i, demand) in events.demands.iter().enumerate() {
+            state.budgets.demands[i] = demand.budget;
+        }
+        for n in 0..self.scenario.nodes as usize {
+            self.initial_node(initial, n, &mut state);
+        }
+        state
+    }
+
+    fn initial_node(&self, initial: &Initial, n: usize, state: &mut State) {
+        let ctx = self.ctx(n);
+        let node = &mut state.nodes[n];
+        for f in 0..self.scenario.files.len() {
+            let mode = initial.modes[n][f];
+            node.glocks[f] = Glock::new(mode);
+            node.pages[f] = initial.cached[n][f];
+            if self.is_dlm() {
+                let exists = mode != Mode::Un || initial.lock_object == LockObject::Null;
+                state.resources[f].locks[n] = Lock {
+                    exists,
+                    granted: mode,
+                    highbast: Mode::Un,
+                };
+            }
+        }
+        for (v, spec) in self.scenario.vpages.iter().enumerate() {
+            if !ctx.vpage_is_here(v) {
+                continue;
+            }
+            node.ptes[v] = initial.ptes[v];
+            match spec.kind {
+                VpageKind::Private { .. } if initial.ptes[v] == Pte::Rw => node.copied |= 1 << v,
+                VpageKind::Shared { file, .. } if initial.ptes[v] == Pte::Rw => {
+                    node.sw_paged |= 1 << file;
+                }
+                _ => {}
+            }
+        }
+        for (t, spec) in self.scenario.tasks.iter().enumerate() {
+            if self.scenario.node_of(t) == n && !spec.environment {
+                node.start(&ctx, t, &mut NoSink);
+            }
+        }
+    }
+
+    // ---- steps ----------------------------------------------------------------
+
+    /// Calls `visit` with every enabled action and the state it leads to, in a fixed
+    /// order. What happens inside the steps goes to the sink that `sink` makes.
+    pub fn successors<S: Sink>(
+        &self,
+        state: &State,
+        sink: &mut S,
+        visit: &mut impl FnMut(Action, &State),
+    ) {
+        if self.is_down(state) {
+            return;
+        }
+        let mut next = *state;
+        self.for_each_candidate(state, &mut |action| {
+            if self.apply(&mut next, action, sink) {
+                visit(action, &next);
+                next = *state;
+            }
+        });
+    }
+
+    /// The successor under one action, if it is enabled.
+    pub fn step<S: Sink>(&self, state: &State, action: Action, sink: &mut S) -> Option<State> {
+        if self.is_down(state) {
+            return None;
+        }
+        let mut next = *state;
+        self.apply(&mut next, action, sink).then_some(next)
+    }
+
+    /// Has a kernel BUG been hit? Then nothing moves any more.
+    pub fn is_down(&self, state: &State) -> bool {
+        state.nodes[..self.scenario.nodes as usize]
+            .iter()
+            .any(Node::is_down)
+    }
+
+    /// Actions that may be enabled, in a fixed order.
+    fn for_each_candidate(&self, state: &State, f: &mut impl FnMut(Action)) {
+        for task in 0..self.scenario.tasks.len() {
+            let n = self.scenario.node_of(task);
+            for choice in 0..state.nodes[n].task_choices(&self.ctx(n), task) {
+                f(Action::Task {
+                    task: task as u8,
+                    choice,
+                });
+            }
+        }
+        for node in 0..self.scenario.nodes {
+            for file in 0..self.scenario.files.len() as u8 {
+                f(Action::Worker { node, file });
+                if self.is_dlm() {
+                    f(Action::Server { node, file });
+                    f(Action::Deliver { node, file });
+                }
+                if self.scenario.hold_time {
+                    f(Action::Expire { node, file });
+                }
+            }
+        }
+        self.for_each_environment(state, f);
+    }
+
+    fn for_each_environment(&self, state: &State, f: &mut impl FnMut(Action)) {
+        for demand in 0..self.scenario.events.demands.len() {
+            if state.budgets.demands[demand] > 0 {
+                f(Action::Demand {
+                    demand: demand as u8,
+                });
+            }
+        }
+        for node in 0..self.scenario.nodes {
+            for (file, spec) in self.scenario.files.iter().enumerate() {
+                let file = file as u8;
+                if state.budgets.shrink > 0 {
+                    f(Action::Shrink { node, file });
+                }
+                if state.budgets.reclaim > 0 {
+                    (0..spec.pages).for_each(|page| f(Action::ReclaimPage { node, file, page }));
+                }
+            }
+        }
+        if state.budgets.reclaim > 0 {
+            (0..self.scenario.vpages.len() as u8)
+                .for_each(|vpage| f(Action::ReclaimAnon { vpage }));
+        }
+    }
+
+    /// Applies an action in place; false (and nothing changed) if it is not enabled.
+    fn apply<S: Sink>(&self, state: &mut State, action: Action, sink: &mut S) -> bool {
+        let mut out = Outgoing::default();
+        let mut node_of_step = None;
+        let step = match action {
+            Action::Task { task, choice } => {
+                let n = self.scenario.node_of(task as usize);
+                node_of_step = Some(n);
+                let ctx = self.ctx(n);
+                state.nodes[n].task_step(&ctx, task as usize, choice, &mut out, sink)
+            }
+            Action::Worker { node, file } => {
+                node_of_step = Some(node as usize);
+                let ctx = self.ctx(node as usize);
+                state.nodes[node as usize].worker_step(&ctx, file as usize, &mut out, sink)
+            }
+            Action::Server { node, file } => self.serve(state, node, file, sink),
+            Action::Deliver { node, file } => self.deliver(state, node, file, sink),
+            Action::Expire { node, file } => self.expire(state, node, file, sink),
+            _ => self.environment(state, action, sink),
+        };
+        if let (Some(n), Some(sent)) = (node_of_step, out.0) {
+            state.channels[n][sent.file as usize].request = Some(sent.request);
+        }
+        step == Step::Taken
+    }
+
+    fn serve<S: Sink>(&self, state: &mut State, node: u8, file: u8, sink: &mut S) -> Step {
+        let (n, f) = (node as usize, file as usize);
+        let nodes = self.scenario.nodes as usize;
+        let Some(request) = state.channels[n][f].request else {
+            return Step::Blocked;
+        };
+        if !state.channels[..nodes].iter().all(|c| c[f].has_room()) {
+            return Step::Blocked;
+        }
+        state.channels[n][f].request = None;
+        let channels = &mut state.channels;
+        state.resources[f].request(
+            node,
+            file,
+            request,
+            &mut |to, message| channels[to as usize][f].push(message),
+            sink,
+        );
+        Step::Taken
+    }
+
+    fn deliver<S: Sink>(&self, state: &mut State, node: u8, file: u8, sink: &mut S) -> Step {
+        let (n, f) = (node as usize, file as usize);
+        match state.channels[n][f].pop() {
+            None => Step::Blocked,
+            Some(message) => {
+                state.nodes[n].deliver(&self.ctx(n), f, message, sink);
+                Step::Taken
+            }
+        }
+    }
+
+    fn expire<S: Sink>(&self, state: &mut State, node: u8, file: u8, sink: &mut S) -> Step {
+        let limited = self.scenario.events.expire.is_some();
+        if limited && state.budgets.expire == 0 {
+            return Step::Blocked;
+        }
+        let n = node as usize;
+        let step = state.nodes[n].hold_expires(&self.ctx(n), file as usize, sink);
+        if limited && step == Step::Taken {
+            state.budgets.expire -= 1;
+        }
+        step
+    }
+
+    fn environment<S: Sink>(&self, state: &mut State, action: Action, sink: &mut S) -> Step {
+        match action {
+            Action::Demand { demand } => {
+                let d = &self.scenario.events.demands[demand as usize];
+                let n = d.node as usize;
+                let step = state.nodes[n].demand(&self.ctx(n), d.file as usize, d.mode, sink);
+                if step == Step::Taken {
+                    state.budgets.demands[demand as usize] -= 1;
+                }
+                step
+            }
+            Action::Shrink { node, file } => {
+                let n = node as usize;
+                let step = state.nodes[n].shrink(&self.ctx(n), file as usize, sink);
+                if step == Step::Taken {
+                    state.budgets.shrink -= 1;
+                }
+                step
+            }
+            Action::ReclaimPage { node, file, page } => {
+                let n = node as usize;
+                sink.event(Event::Reclaim {
+                    vpage_or_page: page,
+                });
+                let ctx = self.ctx(n);
+                let step = state.nodes[n].reclaim_page(&ctx, file as usize, page as usize, sink);
+                if step == Step::Taken {
+                    state.budgets.reclaim -= 1;
+                }
+                step
+            }
+            Action::ReclaimAnon { vpage } => {
+                let mm = self.scenario.vpages[vpage as usize].mm as usize;
+                let n = self.scenario.mms[mm].node as usize;
+                let step = state.nodes[n].reclaim_anon(&self.ctx(n), vpage as usize, sink);
+                if step == Step::Taken {
+                    state.budgets.reclaim -= 1;
+                }
+                step
+            }
+            _ => Step::Blocked,
+        }
+    }
+
+    /// Is every operation over? Threads of the environment may never have begun.
+    pub fn is_finished(&self, state: &State) -> bool {
+        self.scenario.tasks.iter().enumerate().all(|(t, spec)| {
+            let task = &state.nodes[self.scenario.node_of(t)].tasks[t];
+            task.finished() || (spec.environment && task.status == Status::Idle)
+        })
+    }
+
+    /// Is the action one of the environment, which is never fair?
+    pub fn is_environment(&self, state: &State, action: Action) -> bool {
+        match action {
+            Action::Task { task, .. } => {
+                let spec = &self.scenario.tasks[task as usize];
+                let n = self.scenario.node_of(task as usize);
+                spec.environment && state.nodes[n].tasks[task as usize].status == Status::Idle
+            }
+            Action::Worker { .. }
+            | Action::Server { .. }
+            | Action::Deliver { .. }
+            | Action::Expire { .. } => false,
+            _ => true,
+        }
+    }
+
+    // ---- packing ----------------------------------------------------------------
+
+    /// Packs a state; equal states give equal words.
+    ///
+    /// # Panics
+    /// If `out` is not [`Cluster::words`] long.
+    pub fn pack(&self, state: &State, out: &mut [u64]) {
+        assert_eq!(
+            out.len(),
+            self.layout.words,
+            "a packed state has a fixed length"
+        );
+        let mut copy = *state;
+        let mut writer = Writer::new(out);
+        self.code(&mut writer, &mut copy);
+        writer.finish();
+    }
+
+    /// The state that was packed.
+    pub fn unpack(&self, words: &[u64]) -> State {
+        let mut state = State::default();
+        self.code(&mut Reader::new(words), &mut state);
+        state
+    }
+
+    fn code<C: Coder>(&self, c: &mut C, state: &mut State) {
+        let s = &self.scenario;
+        for n in 0..s.nodes as usize {
+            self.code_node(c, n, &mut state.nodes[n]);
+            if self.is_dlm() {
+                for f in 0..s.files.len() {
+                    code_channel(c, &mut state.channels[n][f]);
+                }
+            }
+        }
+        if self.is_dlm() {
+            for f in 0..s.files.len() {
+                code_resource(c, s.nodes as usize, &mut state.resources[f]);
+            }
+        }
+        let (b, e) = (&mut state.budgets, &s.events);
+        c.u8(&mut b.reclaim, width(e.reclaim as usize));
+        c.u8(&mut b.shrink, width(e.shrink as usize));
+        c.u8(&mut b.expire, width(e.expire.unwrap_or(0) as usize));
+        for (i, d) in e.demands.iter().enumerate() {
+            c.u8(&mut b.demands[i], width(d.budget as usize));
+        }
+    }
+
+    fn code_node<C: Coder>(&self, c: &mut C, n: usize, node: &mut Node) {
+        let (s, l) = (&self.scenario, &self.layout);
+        let tasks_here = (0..s.tasks.len()).filter(|&t| s.node_of(t) == n).count();
+        for (f, spec) in s.files.iter().enumerate() {
+            code_glock(c, l, tasks_here, &mut node.glocks[f]);
+            for page in &mut node.pages[f][..spec.pages as usize] {
+                c.tag(page, 2, |p| p as u8, page_from);
+            }
+            c.u8(&mut node.rwsem[f], width(MAX_TASKS));
+            if l.inode_flags {
+                c.u8(&mut node.inode_flags[f], 8);
+            }
+        }
+        c.u8(&mut node.sw_paged, s.files.len() as u32);
+        for (v, spec) in s.vpages.iter().enumerate() {
+            if s.mms[spec.mm as usize].node as usize == n {
+                c.tag(&mut node.ptes[v], 2, |p| p as u8, pte_from);
+                code_bit(c, &mut node.copied, v);
+                code_bit(c, &mut node.bad, v);
+            }
+        }
+        for (t, spec) in s.tasks.iter().enumerate() {
+            if s.node_of(t) == n {
+                code_task(c, l, spec.op, spec.buffer.len(), &mut node.tasks[t]);
+                if l.file_flags {
+                    c.u8(&mut node.file_flags[spec.open_file as usize], 8);
+                }
+            }
+        }
+    }
+}
+
+impl Layout {
+    fn new(scenario: &Scenario, program: &Program) -> Layout {
+        let has = |place| program.flags.iter().any(|f| f.place == place);
+        Layout {
+            words: 0,
+            pc: width(program.code.len().max(1) - 1),
+            vars: program.var_names.len(),
+            nested_vars: program.nested_var_names.len(),
+            flags: program.flags.len(),
+            inode_flags: has(Place::Inode),
+            file_flags: has(Place::File),
+            page: width(
+                scenario
+                    .files
+                    .iter()
+                    .map(|f| f.pages as usize)
+                    .max()
+                    .unwrap_or(0),
+            ),
+        }
+    }
+}
+
+fn page_from(bits: u8) -> Page {
+    [Page::Absent, Page::Clean, Page::Dirty][bits as usize % 3]
+}
+
+fn pte_from(bits: u8) -> Pte {
+    [Pte::None, Pte::Ro, Pte::Rw][bits as usize % 3]
+}
+
+fn code_bit<C: Coder>(c: &mut C, field: &mut u8, bit: usize) {
+    let value = c.bits(u32::from(*field >> bit & 1), 1) as u8;
+    *field = *field & !(1 << bit) | value << bit;
+}
+
+fn code_mode<C: Coder>(c: &mut C, mode: &mut Mode) {
+    c.tag(mode, 2, |m| m as u8, Mode::from_bits);
+}
+
+const STAGES: [Stage; 5] = [
+    Stage::Idle,
+    Stage::Sync,
+    Stage::Inval,
+    Stage::Sent,
+    Stage::Reply,
+];
+const DEMOTES: [Demote; 4] = [Demote::None, Demote::Pending, Demote::Now, Demote::Both];
+
+fn code_glock<C: Coder>(c: &mut C, l: &Layout, tasks: usize, gl: &mut Glock) {
+    code_mode(c, &mut gl.state);
+    code_mode(c, &mut gl.target);
+    code_mode(c, &mut gl.req);
+    code_mode(c, &mut gl.demote_state);
+    c.tag(&mut gl.demote, 2, |d| d as u8, |b| DEMOTES[b as usize]);
+    c.flag(&mut gl.demote_in_progress);
+    c.tag(&mut gl.stage, 3, |s| s as u8, |b| STAGES[b as usize % 5]);
+    c.tag(&mut gl.runner, width(MAX_TASKS), runner_bits, runner_from);
+    c.u8(&mut gl.inval_page, l.page);
+    c.u8(&mut gl.lck_flags.0, 2);
+    code_mode(c, &mut gl.reply);
+    let mut len = gl.queue.as_slice().len() as u8;
+    c.u8(&mut len, width(tasks));
+    let old = gl.queue;
+    gl.queue = Default::default();
+    for i in 0..tasks {
+        let mut h = old.as_slice().get(i).copied().unwrap_or_default();
+        c.u8(&mut h.task, width(MAX_TASKS - 1));
+        code_mode(c, &mut h.mode);
+        c.u8(&mut h.flags.0, 3);
+        c.flag(&mut h.granted);
+        if i < len as usize {
+            gl.queue.push(Holder {
+                flags: NqFlags(h.flags.0),
+                ..h
+            });
+        }
+    }
+}
+
+fn runner_bits(runner: Runner) -> u8 {
+    match runner {
+        Runner::Worker => 0,
+        Runner::Task(t) => t + 1,
+    }
+}
+
+fn runner_from(bits: u8) -> Runner {
+    match bits.checked_sub(1) {
+        None => Runner::Worker,
+        Some(t) => Runner::Task(t),
+    }
+}
+
+const STATUSES: [Status; 4] = [Status::Idle, Status::Running, Status::Done, Status::Bug];
+const WAITS: [Wait; 3] = [Wait::No, Wait::Sleeping, Wait::Failed];
+const SUBS: [Sub; 14] = [
+    Sub::None,
+    Sub::DioFlush,
+    Sub::DioPage,
+    Sub::DioEnd,
+    Sub::ReadPage,
+    Sub::WriteBegin,
+    Sub::WritePage,
+    Sub::WriteEnd,
+    Sub::FaultIn,
+    Sub::Pin,
+    Sub::Touch,
+    Sub::MmArrive,
+    Sub::MmQueued,
+    Sub::MmHeld,
+];
+const FAULTS: [Fault; 5] = [
+    Fault::None,
+    Fault::Begin,
+    Fault::Handler,
+    Fault::MkwriteNew,
+    Fault::MkwriteWp,
+];
+const MAPPINGS: [Mapping; 3] = [Mapping::None, Mapping::Valid, Mapping::Stale];
+const PINNEDS: [Pinned; 3] = [Pinned::No, Pinned::Live, Pinned::Orphan];
+
+fn code_task<C: Coder>(c: &mut C, l: &Layout, op: OpKind, pages: usize, t: &mut Task) {
+    c.tag(&mut t.status, 2, |s| s as u8, |b| STATUSES[b as usize]);
+    c.tag(&mut t.wait, 2, |w| w as u8, |b| WAITS[b as usize % 3]);
+    c.tag(&mut t.sub, 4, |s| s as u8, |b| SUBS[b as usize % 14]);
+    c.tag(&mut t.fault, 3, |s| s as u8, |b| FAULTS[b as usize % 5]);
+    c.u16(&mut t.nested_pc, l.pc);
+    for var in &mut t.nested_vars[..l.nested_vars] {
+        c.u8(&mut var.0, Val::BITS);
+    }
+    for flag in &mut t.flags[..l.flags] {
+        c.u8(flag, 2);
+    }
+    for field in [
+        &mut t.mmap_read,
+        &mut t.page_locked,
+        &mut t.tried,
+        &mut t.saw_bad,
+    ] {
+        c.flag(field);
+    }
+    let count = width(pages);
+    c.u8(&mut t.moved, count);
+    c.u8(&mut t.wrong, 7);
+    c.u8(&mut t.result.0, Val::BITS);
+    if op.is_io() || op == OpKind::Mmap {
+        c.u16(&mut t.pc, l.pc);
+        for var in &mut t.vars[..l.vars] {
+            c.u8(&mut var.0, Val::BITS);
+        }
+    }
+    if op.is_io() {
+        code_transfer(c, count, pages, t);
+    }
+}
+
+fn code_transfer<C: Coder>(c: &mut C, count: u32, pages: usize, t: &mut Task) {
+    for field in [
+        &mut t.iter_pos,
+        &mut t.iter_count,
+        &mut t.ki_pos,
+        &mut t.extent_moved,
+        &mut t.window,
+    ] {
+        c.u8(field, count);
+    }
+    c.u8(&mut t.attempts, 2);
+    c.u8(&mut t.error.0, Val::BITS);
+    for field in [
+        &mut t.faults_off,
+        &mut t.nofault,
+        &mut t.have_page,
+        &mut t.changed,
+    ] {
+        c.flag(field);
+    }
+    c.tag(&mut t.mapping, 2, |m| m as u8, |b| MAPPINGS[b as usize % 3]);
+    for i in 0..pages {
+        c.tag(&mut t.pins[i], 2, |p| p as u8, |b| PINNEDS[b as usize % 3]);
+        c.u8(&mut t.landed[i], 3);
+    }
+}
+
+fn code_channel<C: Coder>(c: &mut C, channel: &mut Channel) {
+    let mut bits = channel.request.map_or(0, request_bits);
+    c.u8(&mut bits, 6);
+    let mut rebuilt = Channel::with_request(request_from(bits));
+    let mut old = channel.messages();
+    for _ in 0..CHANNEL {
+        let mut m = old.next().map_or(0, message_bits);
+        c.u8(&mut m, 3);
+        if let Some(message) = message_from(m) {
+            rebuilt.push_raw(message);
+        }
+    }
+    drop(old);
+    *channel = rebuilt;
+}
+
+/// A message as a small number; 0 is none.
+fn message_bits(message: Message) -> u8 {
+    match message {
+        Message::Grant => 1,
+        Message::Refuse => 2,
+        Message::Bast(mode) => 3 + mode as u8,
+    }
+}
+
+fn message_from(bits: u8) -> Option<Message> {
+    match bits {
+        0 => None,
+        1 => Some(Message::Grant),
+        2 => Some(Message::Refuse),
+        mode => Some(Message::Bast(Mode::from_bits(mode - 3))),
+    }
+}
+
+fn request_bits(r: Request) -> u8 {
+    1 | (r.mode as u8) << 1
+        | u8::from(r.noqueue) << 3
+        | u8::from(r.noqueuebast) << 4
+        | u8::from(r.quecvt) << 5
+}
+
+fn request_from(bits: u8) -> Option<Request> {
+    (bits & 1 != 0).then(|| Request {
+        mode: Mode::from_bits(bits >> 1),
+        noqueue: bits & 8 != 0,
+        noqueuebast: bits & 16 != 0,
+        quecvt: bits & 32 != 0,
+    })
+}
+
+fn code_resource<C: Coder>(c: &mut C, nodes: usize, resource: &mut Resource) {
+    for lock in &mut resource.locks[..nodes] {
+        c.flag(&mut lock.exists);
+        code_mode(c, &mut lock.granted);
+        code_mode(c, &mut lock.highbast);
+    }
+    code_fifo(c, nodes, &mut resource.convert);
+    code_fifo(c, nodes, &mut resource.wait);
+}
+
+fn code_fifo<C: Coder>(c: &mut C, nodes: usize, fifo: &mut Fifo) {
+    let mut len = fifo.as_slice().len() as u8;
+    c.u8(&mut len, width(nodes));
+    let old = *fifo;
+    *fifo = Fifo::default();
+    for i in 0..nodes {
+        let mut w = old.as_slice().get(i).copied().unwrap_or_default();
+        c.u8(&mut w.node, width(MAX_NODES - 1));
+        code_mode(c, &mut w.mode);
+        if i < len as usize {
+            fifo.push(Waiting { ..w });
+        }
+    }
+}
+
+impl stateright::Model for Cluster {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        self.initial_states()
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        self.successors(state, &mut NoSink, &mut |action, _| actions.push(action));
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        self.step(state, action, &mut NoSink)
+    }
+
+    fn properties(&self) -> Vec<stateright::Property<Self>> {
+        property::stateright_properties()
+    }
+}

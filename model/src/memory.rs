@@ -1,0 +1,539 @@
+//! Memory: page cache, page tables, mmap_lock, and the page fault.
+//!
+//! Rules M1 to M9, R5 to R9. Impl blocks of [`Node`]: everything here is local to
+//! one node. A PTE of a file page that has not been copied (MAP_PRIVATE) points at
+//! the node's cached page; dropping the page clears it.
+
+use crate::event::{Event, Sink};
+use crate::node::{Ctx, Node};
+use crate::program::{Entry, Val};
+use crate::scenario::{MAX_TASKS, OpKind, Page, Pte, VpageKind};
+use crate::task::{Fault, Pinned, Status, Sub};
+
+/// What a task's step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It cannot be taken now; nothing was changed.
+    Blocked,
+    /// It was taken.
+    Taken,
+}
+
+impl Node {
+    /// Is the address genuinely inaccessible now (M7)? Beyond the end of the
+    /// mapped file counts: only the fault handler finds out.
+    pub fn is_bad(&self, ctx: &Ctx<'_>, vpage: usize) -> bool {
+        self.is_unmapped(ctx, vpage) || self.is_beyond_eof(ctx, vpage)
+    }
+
+    /// No VMA, or no permission.
+    pub(crate) fn is_unmapped(&self, ctx: &Ctx<'_>, vpage: usize) -> bool {
+        self.bad & (1 << vpage) != 0 || ctx.scenario.vpages[vpage].kind == VpageKind::Bad
+    }
+
+    fn is_beyond_eof(&self, ctx: &Ctx<'_>, vpage: usize) -> bool {
+        let kind = ctx.scenario.vpages[vpage].kind;
+        !self.is_copied(vpage)
+            && kind
+                .backing()
+                .is_some_and(|(f, q)| q >= ctx.scenario.files[f as usize].pages)
+    }
+
+    /// Has a private page been copied: is it anonymous now?
+    #[inline]
+    pub fn is_copied(&self, vpage: usize) -> bool {
+        self.copied & (1 << vpage) != 0
+    }
+
+    /// The file page behind an address now: none if anonymous or copied.
+    #[inline]
+    pub fn backing(&self, ctx: &Ctx<'_>, vpage: usize) -> Option<(usize, usize)> {
+        if self.is_copied(vpage) {
+            return None;
+        }
+        ctx.scenario.vpages[vpage]
+            .kind
+            .backing()
+            .map(|(f, q)| (f as usize, q as usize))
+    }
+
+    /// Does the PTE allow the access without a fault?
+    #[inline]
+    pub(crate) fn pte_usable(&self, vpage: usize, write: bool) -> bool {
+        match self.ptes[vpage] {
+            Pte::None => false,
+            Pte::Ro => !write,
+            Pte::Rw => true,
+        }
+    }
+
+    pub(crate) fn set_pte<S: Sink>(&mut self, vpage: usize, pte: Pte, sink: &mut S) {
+        if self.ptes[vpage] != pte {
+            self.ptes[vpage] = pte;
+            sink.event(Event::PteSet {
+                vpage: vpage as u8,
+                pte,
+            });
+        }
+    }
+
+    /// The buffer page the task is working on, and whether it will be written.
+    pub(crate) fn current_access(&self, ctx: &Ctx<'_>, task: usize) -> Option<(usize, bool)> {
+        let spec = &ctx.scenario.tasks[task];
+        let t = &self.tasks[task];
+        let reads_file = matches!(spec.op, OpKind::DirectRead | OpKind::BufferedRead);
+        let (index, write) = match t.sub {
+            Sub::DioPage | Sub::ReadPage => (t.iter_pos, reads_file),
+            Sub::WritePage => (t.iter_pos, false),
+            Sub::FaultIn => (t.iter_pos + t.moved, ctx.fault_in_writes(t.pc)),
+            Sub::Pin => (t.iter_pos + t.moved, reads_file),
+            Sub::Touch => (t.moved, matches!(spec.op, OpKind::Store | OpKind::PipeRead)),
+            _ => return None,
+        };
+        spec.buffer
+            .get(index as usize)
+            .map(|&v| (v as usize, write))
+    }
+
+    /// Is a page of this node's cache locked by the fault of a task other than
+    /// `except` (M2: returned locked until the PTE is in place)?
+    pub(crate) fn page_locked(
+        &self,
+        ctx: &Ctx<'_>,
+        file: usize,
+        page: usize,
+        except: Option<usize>,
+    ) -> bool {
+        self.page_lock_owner(ctx, file, page)
+            .is_some_and(|t| Some(t) != except)
+    }
+
+    /// Which task has the page locked?
+    pub fn page_lock_owner(&self, ctx: &Ctx<'_>, file: usize, page: usize) -> Option<usize> {
+        (0..ctx.scenario.tasks.len()).find(|&t| {
+            self.tasks[t].page_locked
+                && self
+                    .current_access(ctx, t)
+                    .is_some_and(|(v, _)| self.backing(ctx, v) == Some((file, page)))
+        })
+    }
+
+    /// Is a page of the file locked by a task other than `except`?
+    pub(crate) fn any_page_locked(
+        &self,
+        ctx: &Ctx<'_>,
+        file: usize,
+        pages: std::ops::Range<usize>,
+        except: Option<usize>,
+    ) -> bool {
+        pages
+            .into_iter()
+            .any(|q| self.page_locked(ctx, file, q, except))
+    }
+
+    /// References that keep a page from reclaim, and with the switch
+    /// `page_refs_block` from invalidation (R10.5): pins, and the source page of a
+    /// copy in progress.
+    pub fn page_ref_owner(&self, ctx: &Ctx<'_>, file: usize, page: usize) -> Option<usize> {
+        (0..ctx.scenario.tasks.len()).find(|&t| {
+            let (spec, task) = (&ctx.scenario.tasks[t], &self.tasks[t]);
+            let source = task.have_page
+                && spec.file as usize == file
+                && (spec.first_page + task.ki_pos) as usize == page;
+            let pinned = spec.buffer.iter().zip(&task.pins).any(|(&v, &p)| {
+                p == Pinned::Live && self.backing(ctx, v as usize) == Some((file, page))
+            });
+            source || pinned
+        })
+    }
+
+    /// Removes a page from the cache and from all page tables (R6, M9).
+    pub(crate) fn drop_page<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        file: usize,
+        page: usize,
+        sink: &mut S,
+    ) {
+        self.pages[file][page] = Page::Absent;
+        sink.event(Event::Invalidate {
+            file: file as u8,
+            page: page as u8,
+        });
+        for v in 0..ctx.scenario.vpages.len() {
+            if self.backing(ctx, v) == Some((file, page)) && ctx.vpage_is_here(v) {
+                self.set_pte(v, Pte::None, sink);
+                self.orphan_pins(ctx, v, sink);
+            }
+        }
+    }
+
+    fn orphan_pins<S: Sink>(&mut self, ctx: &Ctx<'_>, vpage: usize, sink: &mut S) {
+        for (t, spec) in ctx.scenario.tasks.iter().enumerate() {
+            for (i, &v) in spec.buffer.iter().enumerate() {
+                if v as usize == vpage && self.tasks[t].pins[i] == Pinned::Live {
+                    self.tasks[t].pins[i] = Pinned::Orphan;
+                    sink.event(Event::Orphan {
+                        task: t as u8,
+                        index: i as u8,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Writes a dirty page back: it becomes clean, and read-only in all page tables
+    /// (I1b; page_mkclean).
+    pub(crate) fn clean_page<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        file: usize,
+        page: usize,
+        sink: &mut S,
+    ) {
+        if self.pages[file][page] != Page::Dirty {
+            return;
+        }
+        self.pages[file][page] = Page::Clean;
+        for v in 0..ctx.scenario.vpages.len() {
+            if self.backing(ctx, v) == Some((file, page))
+                && ctx.vpage_is_here(v)
+                && self.ptes[v] == Pte::Rw
+            {
+                self.set_pte(v, Pte::Ro, sink);
+            }
+        }
+    }
+
+    /// Ghost (P12): the file may have changed; whoever is in the middle of a
+    /// buffered read of it will return pages of two generations.
+    pub(crate) fn file_changes(&mut self, ctx: &Ctx<'_>, file: usize, by: Option<usize>) {
+        for (t, spec) in ctx.scenario.tasks.iter().enumerate() {
+            let task = &mut self.tasks[t];
+            if Some(t) != by
+                && spec.op == OpKind::BufferedRead
+                && spec.file as usize == file
+                && task.status == Status::Running
+                && task.ki_pos > 0
+                && task.iter_count > 0
+            {
+                task.changed = true;
+            }
+        }
+    }
+
+    /// Can a task take mmap_lock for reading? A queued writer keeps new readers
+    /// out (M8).
+    pub(crate) fn mmap_readable(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        !(0..ctx.scenario.tasks.len()).any(|u| {
+            u != task
+                && ctx.same_mm(task, u)
+                && matches!(self.tasks[u].sub, Sub::MmQueued | Sub::MmHeld)
+        })
+    }
+
+    /// Can a task take mmap_lock for writing: no reader, no other owner?
+    pub(crate) fn mmap_writable(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        !(0..ctx.scenario.tasks.len()).any(|u| {
+            u != task
+                && ctx.same_mm(task, u)
+                && (self.tasks[u].mmap_read || self.tasks[u].mmap_write())
+        })
+    }
+
+    /// The next step of a page fault that has not entered a handler: take mmap_lock,
+    /// look at the address, and serve it at once if that needs no handler (M1, R9).
+    pub(crate) fn fault_begin<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        sink: &mut S,
+    ) -> Step {
+        if !self.mmap_readable(ctx, task) {
+            return Step::Blocked;
+        }
+        let Some((v, write)) = self.current_access(ctx, task) else {
+            return Step::Blocked;
+        };
+        let kind = ctx.scenario.vpages[v].kind;
+        sink.event(Event::FaultBegin {
+            task: task as u8,
+            vpage: v as u8,
+            write,
+        });
+        if self.pte_usable(v, write) {
+            self.fault_over(ctx, task, Val::ZERO, sink);
+        } else if self.is_unmapped(ctx, v) {
+            self.fault_over(ctx, task, Val::EFAULT, sink);
+        } else if kind == VpageKind::Anon || self.is_copied(v) {
+            self.set_pte(v, Pte::Rw, sink);
+            self.fault_over(ctx, task, Val::ZERO, sink);
+        } else if write && self.ptes[v] == Pte::Ro {
+            if matches!(kind, VpageKind::Private { .. }) {
+                self.copy_private(v, sink); // wp_page_copy: no handler, no glock
+                self.fault_over(ctx, task, Val::ZERO, sink);
+            } else {
+                self.enter_handler(ctx, task, Fault::MkwriteWp, sink);
+            }
+        } else if !write && self.fault_around(ctx, task, v, sink) {
+            self.fault_over(ctx, task, Val::ZERO, sink);
+        } else {
+            self.enter_handler(ctx, task, Fault::Handler, sink);
+        }
+        Step::Taken
+    }
+
+    /// `filemap_map_pages`: a read fault on a cached page takes no glock (R9). A
+    /// page somebody has locked is passed over.
+    fn fault_around<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        v: usize,
+        sink: &mut S,
+    ) -> bool {
+        let Some((f, q)) = self.backing(ctx, v) else {
+            return false;
+        };
+        let maps = !self.is_beyond_eof(ctx, v)
+            && self.pages[f][q] != Page::Absent
+            && !self.page_locked(ctx, f, q, Some(task));
+        if maps {
+            self.set_pte(v, Pte::Ro, sink);
+        }
+        maps
+    }
+
+    fn copy_private<S: Sink>(&mut self, v: usize, sink: &mut S) {
+        self.copied |= 1 << v;
+        self.set_pte(v, Pte::Rw, sink);
+    }
+
+    fn enter_handler<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, fault: Fault, sink: &mut S) {
+        let entry = if fault == Fault::Handler {
+            Entry::Fault
+        } else {
+            Entry::PageMkwrite
+        };
+        let t = &mut self.tasks[task];
+        t.mmap_read = true;
+        t.fault = fault;
+        sink.event(Event::Enter {
+            task: task as u8,
+            entry,
+        });
+        self.enter_nested(ctx, task, entry);
+    }
+
+    /// `filemap_fault` (R9, M1). `retry`: the read drops mmap_lock and the answer is
+    /// VM_FAULT_RETRY. None if the page is locked by somebody else.
+    pub(crate) fn filemap_fault<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        retry: bool,
+        sink: &mut S,
+    ) -> Option<Val> {
+        let (v, _) = self.current_access(ctx, task)?;
+        let (f, q) = self.backing(ctx, v)?;
+        if self.is_beyond_eof(ctx, v) {
+            return Some(Val::SIGBUS);
+        }
+        if self.page_locked(ctx, f, q, Some(task)) {
+            return None;
+        }
+        if self.pages[f][q] == Page::Absent {
+            self.pages[f][q] = Page::Clean;
+            sink.event(Event::PageRead {
+                file: f as u8,
+                page: q as u8,
+            });
+        }
+        let t = &mut self.tasks[task];
+        if retry {
+            t.mmap_read = false;
+            return Some(Val::RETRY);
+        }
+        t.page_locked = true;
+        Some(Val::LOCKED)
+    }
+
+    /// May `filemap_fault` answer RETRY here: the page must be read, and it is the
+    /// first try (M1)?
+    pub(crate) fn filemap_fault_may_retry(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        ctx.scenario.switches.fault_retry
+            && !self.tasks[task].tried
+            && self
+                .current_access(ctx, task)
+                .and_then(|(v, _)| self.backing(ctx, v).map(|b| (v, b)))
+                .is_some_and(|(v, (f, q))| {
+                    !self.is_beyond_eof(ctx, v) && self.pages[f][q] == Page::Absent
+                })
+    }
+
+    /// `set_page_dirty_if_mapped`: the end of `gfs2_page_mkwrite` (R9b). None if the
+    /// page is locked by somebody else.
+    pub(crate) fn dirty_page<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        sink: &mut S,
+    ) -> Option<Val> {
+        let (v, _) = self.current_access(ctx, task)?;
+        let (f, q) = self.backing(ctx, v)?;
+        if self.is_beyond_eof(ctx, v) {
+            return Some(Val::SIGBUS);
+        }
+        if self.page_locked(ctx, f, q, Some(task)) {
+            return None;
+        }
+        if self.pages[f][q] == Page::Absent {
+            return Some(Val::NOPAGE);
+        }
+        self.pages[f][q] = Page::Dirty;
+        self.sw_paged |= 1 << f;
+        self.tasks[task].page_locked = true;
+        sink.event(Event::PageDirty {
+            file: f as u8,
+            page: q as u8,
+        });
+        Some(Val::LOCKED)
+    }
+
+    /// A fault handler returned: what the memory-management layer makes of it (M2 to
+    /// M4).
+    pub(crate) fn handler_returned<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        value: Val,
+        sink: &mut S,
+    ) {
+        let fault = self.tasks[task].fault;
+        let entry = if fault == Fault::Handler {
+            Entry::Fault
+        } else {
+            Entry::PageMkwrite
+        };
+        sink.event(Event::Leave {
+            task: task as u8,
+            entry,
+            value,
+        });
+        let Some((v, write)) = self.current_access(ctx, task) else {
+            return;
+        };
+        let shared = matches!(ctx.scenario.vpages[v].kind, VpageKind::Shared { .. });
+        match value {
+            // There is no page to map.
+            Val::LOCKED if !self.tasks[task].page_locked => {
+                self.fault_over(ctx, task, Val::EFAULT, sink);
+            }
+            Val::LOCKED if fault == Fault::Handler && write && shared => {
+                // do_shared_fault unlocks the page before it asks page_mkwrite.
+                self.tasks[task].page_locked = false;
+                self.enter_handler(ctx, task, Fault::MkwriteNew, sink);
+            }
+            Val::LOCKED => {
+                self.install(v, fault, write, sink);
+                self.fault_over(ctx, task, Val::ZERO, sink);
+            }
+            Val::NOPAGE => self.fault_over(ctx, task, Val::ZERO, sink),
+            Val::RETRY => {
+                let t = &mut self.tasks[task];
+                t.mmap_read = false;
+                t.page_locked = false;
+                t.tried = true;
+                t.fault = Fault::Begin;
+            }
+            Val::RESTART => self.fault_over(ctx, task, Val::EBUSY, sink),
+            _ => self.fault_over(ctx, task, Val::EFAULT, sink),
+        }
+    }
+
+    fn install<S: Sink>(&mut self, v: usize, fault: Fault, write: bool, sink: &mut S) {
+        match fault {
+            Fault::Handler if write => self.copy_private(v, sink), // do_cow_fault
+            Fault::Handler if self.ptes[v] == Pte::None => self.set_pte(v, Pte::Ro, sink),
+            // The PTE is checked again: if it changed meanwhile, the access repeats.
+            Fault::MkwriteNew if self.ptes[v] == Pte::None => self.set_pte(v, Pte::Rw, sink),
+            Fault::MkwriteWp if self.ptes[v] == Pte::Ro => self.set_pte(v, Pte::Rw, sink),
+            _ => {}
+        }
+    }
+
+    /// The fault is over: mmap_lock is released, and the access repeats (0) or
+    /// fails (`-EFAULT`; `-EBUSY` for VM_FAULT_RESTART).
+    fn fault_over<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, outcome: Val, sink: &mut S) {
+        let access = self.current_access(ctx, task);
+        let t = &mut self.tasks[task];
+        t.mmap_read = false;
+        t.page_locked = false;
+        t.tried = false;
+        t.fault = Fault::None;
+        let Some((v, _)) = access else { return };
+        sink.event(Event::FaultEnd {
+            task: task as u8,
+            vpage: v as u8,
+            outcome,
+        });
+        if outcome == Val::ZERO {
+            self.access_served(ctx, task, sink);
+        } else {
+            self.access_failed(ctx, task, outcome, sink);
+        }
+    }
+
+    /// munmap or mprotect of the task's buffer (M7).
+    pub(crate) fn unmap_buffer<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
+        for &v in &ctx.scenario.tasks[task].buffer {
+            let v = v as usize;
+            self.set_pte(v, Pte::None, sink);
+            self.bad |= 1 << v;
+            self.copied &= !(1 << v);
+            self.orphan_pins(ctx, v, sink);
+        }
+        sink.event(Event::Unmapped { task: task as u8 });
+    }
+
+    /// Memory pressure takes a clean file page (M9).
+    pub(crate) fn reclaim_page<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        file: usize,
+        page: usize,
+        sink: &mut S,
+    ) -> Step {
+        if self.pages[file][page] != Page::Clean
+            || self.page_locked(ctx, file, page, None)
+            || self.page_ref_owner(ctx, file, page).is_some()
+        {
+            return Step::Blocked;
+        }
+        self.drop_page(ctx, file, page, sink);
+        Step::Taken
+    }
+
+    /// Memory pressure takes an anonymous page that is present (M9).
+    pub(crate) fn reclaim_anon<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        vpage: usize,
+        sink: &mut S,
+    ) -> Step {
+        let anonymous = self.is_copied(vpage) || ctx.scenario.vpages[vpage].kind == VpageKind::Anon;
+        let pinned = (0..MAX_TASKS.min(ctx.scenario.tasks.len())).any(|t| {
+            let spec = &ctx.scenario.tasks[t];
+            let pins = &self.tasks[t].pins;
+            spec.buffer
+                .iter()
+                .zip(pins)
+                .any(|(&v, &p)| v as usize == vpage && p != Pinned::No)
+        });
+        if !anonymous || pinned || self.ptes[vpage] == Pte::None {
+            return Step::Blocked;
+        }
+        self.set_pte(vpage, Pte::None, sink);
+        Step::Taken
+    }
+}

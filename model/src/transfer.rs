@@ -1,0 +1,791 @@
+//! Built-in operations: the transfers, fault-in, pinning, plain accesses, and the
+//! writers of mmap_lock.
+//!
+//! Rules I1 to I4, I10, I13, I20, I21, X1, M4 to M6, M8. One page moved is one
+//! step. The three variables a restart must keep in step are
+//! [`Task::iter_pos`](crate::task::Task::iter_pos),
+//! [`Task::ki_pos`](crate::task::Task::ki_pos) and the counts in the design's own
+//! variables.
+
+use crate::event::{Event, Sink};
+use crate::memory::Step;
+use crate::mode::Mode;
+use crate::node::{Ctx, Node};
+use crate::program::{Entry, Op, Val};
+use crate::scenario::{OpKind, Page, VpageKind};
+use crate::task::{Fault, LANDED_LOST, Mapping, Pinned, Status, Sub, wrong};
+
+/// In one direct call a page that is not the first is asked for up to four times
+/// before the error surfaces: by the get-user-pages call that returns short, by
+/// the next call for the same bio, for the next bio, and for the next mapping
+/// (v5.12 and 6.1 sources of bio_iov_iter_get_pages and iomap_dio_bio_iter).
+const DIO_EXTRA_ATTEMPTS: u8 = 3;
+
+impl Node {
+    /// Begins a built-in operation: sets [`Sub`], touches nothing else but the
+    /// task.
+    pub(crate) fn enter_builtin(&mut self, ctx: &Ctx<'_>, task: usize, op: Op) {
+        let window = match op {
+            Op::FaultIn { window, .. } | Op::Pin { window, .. } => {
+                self.eval(ctx, task, window).as_size().unwrap_or(0)
+            }
+            _ => 0,
+        };
+        let has_hook = ctx.program.entry(Entry::IomapBegin).is_some();
+        let t = &mut self.tasks[task];
+        t.moved = 0;
+        t.window = match op {
+            Op::FaultInReadable { .. } => t.iter_count,
+            _ => window.min(t.iter_count),
+        };
+        t.sub = match op {
+            Op::DioRw { .. } => Sub::DioFlush,
+            Op::ReadIter { .. } => Sub::ReadPage,
+            Op::BufferedWrite { .. } if has_hook => Sub::WriteBegin,
+            Op::BufferedWrite { .. } => Sub::WritePage,
+            Op::Pin { .. } => Sub::Pin,
+            _ => Sub::FaultIn,
+        };
+        let nothing_to_do = match t.sub {
+            Sub::FaultIn | Sub::Pin => t.window == 0,
+            _ => t.iter_count == 0,
+        };
+        match t.sub {
+            _ if nothing_to_do => self.builtin_done(ctx, task, self.result_so_far(task, op)),
+            Sub::WriteBegin => self.enter_nested(ctx, task, Entry::IomapBegin),
+            Sub::WritePage => self.map_extent(ctx, task),
+            _ => {}
+        }
+    }
+
+    /// What a built-in operation that ends without an error returns.
+    fn result_so_far(&self, task: usize, op: Op) -> Val {
+        let t = &self.tasks[task];
+        match op {
+            Op::DioRw { done, .. } => {
+                let before = done.map_or(0, |v| t.vars[v.0 as usize].as_size().unwrap_or(0));
+                Val(Val::MAX_SIZE.min(before + t.moved))
+            }
+            Op::FaultIn { .. } => Val(t.window - t.moved),
+            Op::FaultInReadable { .. } if t.moved < t.window => Val::EFAULT,
+            Op::FaultInReadable { .. } => Val::ZERO,
+            Op::Pin { .. } if t.moved == 0 && t.window > 0 => Val::EFAULT,
+            _ => Val(t.moved),
+        }
+    }
+
+    /// Ends a built-in operation: stores its result, goes on behind it.
+    fn builtin_done(&mut self, ctx: &Ctx<'_>, task: usize, value: Val) {
+        let to = match ctx.program.code[self.tasks[task].pc as usize].op {
+            Op::DioRw { to, .. }
+            | Op::ReadIter { to, .. }
+            | Op::BufferedWrite { to }
+            | Op::FaultIn { to, .. }
+            | Op::FaultInReadable { to }
+            | Op::Pin { to, .. } => to,
+            _ => return,
+        };
+        let t = &mut self.tasks[task];
+        t.vars[to.0 as usize] = value;
+        t.sub = Sub::None;
+        t.moved = 0;
+        t.extent_moved = 0;
+        t.attempts = 0;
+        t.window = 0;
+        t.error = Val::ZERO;
+        t.have_page = false;
+        t.mapping = Mapping::None;
+        self.advance(ctx, task);
+    }
+
+    fn builtin_ends<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
+        let op = ctx.program.code[self.tasks[task].pc as usize].op;
+        let value = self.result_so_far(task, op);
+        if let Op::FaultIn { .. } = op {
+            let left = value.as_size().unwrap_or(0);
+            sink.event(Event::FaultInDone {
+                task: task as u8,
+                left,
+            });
+        } else {
+            sink.event(Event::TransferDone {
+                task: task as u8,
+                value,
+            });
+        }
+        self.builtin_done(ctx, task, value);
+    }
+
+    fn builtin_fails<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, error: Val, sink: &mut S) {
+        sink.event(Event::TransferDone {
+            task: task as u8,
+            value: error,
+        });
+        self.builtin_done(ctx, task, error);
+    }
+
+    /// Ghost: the extent is mapped under whatever the task holds now (X2, X3).
+    fn map_extent(&mut self, ctx: &Ctx<'_>, task: usize) {
+        let file = ctx.scenario.tasks[task].file as usize;
+        let held = self.held(task, file) != Mode::Un;
+        self.tasks[task].mapping = if held { Mapping::Valid } else { Mapping::Stale };
+    }
+
+    /// The next step of the built-in operation under way.
+    pub(crate) fn builtin_step<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        sink: &mut S,
+    ) -> Step {
+        match self.tasks[task].sub {
+            Sub::DioFlush => self.dio_flush(ctx, task, sink),
+            Sub::DioPage => self.dio_page(ctx, task, sink),
+            Sub::DioEnd => self.dio_end(ctx, task, sink),
+            Sub::ReadPage => self.read_page(ctx, task, sink),
+            Sub::WritePage => self.write_page(ctx, task, sink),
+            Sub::FaultIn => self.fault_in_page(ctx, task, sink),
+            Sub::Pin => self.pin_page(ctx, task, sink),
+            Sub::Touch => self.touch_page(ctx, task, sink),
+            Sub::MmArrive | Sub::MmQueued => self.mmap_write_lock(ctx, task, sink),
+            Sub::MmHeld => self.munmap(ctx, task, sink),
+            Sub::None | Sub::WriteBegin | Sub::WriteEnd => Step::Blocked,
+        }
+    }
+
+    /// The pages of the file the rest of the transfer will touch.
+    fn range(&self, ctx: &Ctx<'_>, task: usize) -> std::ops::Range<usize> {
+        let t = &self.tasks[task];
+        let first = (ctx.scenario.tasks[task].first_page + t.ki_pos) as usize;
+        first..first + t.iter_count as usize
+    }
+
+    /// The file page the next buffer page goes with.
+    fn file_page(&self, ctx: &Ctx<'_>, task: usize) -> usize {
+        let t = &self.tasks[task];
+        // Direct I/O advances ki_pos only when it completes (X1).
+        let done = if t.sub == Sub::DioPage { t.moved } else { 0 };
+        (ctx.scenario.tasks[task].first_page + t.ki_pos + done) as usize
+    }
+
+    /// I1b: write back the range; for a write also drop it (I2).
+    fn dio_flush<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let file = ctx.scenario.tasks[task].file as usize;
+        let range = self.range(ctx, task);
+        if self.any_page_locked(ctx, file, range.clone(), Some(task)) {
+            return Step::Blocked;
+        }
+        sink.event(Event::DioFlush {
+            task: task as u8,
+            file: file as u8,
+        });
+        for q in range.clone() {
+            self.clean_page(ctx, file, q, sink);
+        }
+        if ctx.scenario.tasks[task].op == OpKind::DirectWrite {
+            self.drop_range(ctx, file, range, sink);
+        }
+        self.map_extent(ctx, task);
+        self.tasks[task].sub = Sub::DioPage;
+        Step::Taken
+    }
+
+    fn drop_range<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        file: usize,
+        range: std::ops::Range<usize>,
+        sink: &mut S,
+    ) {
+        for q in range {
+            if self.pages[file][q] != Page::Absent {
+                self.drop_page(ctx, file, q, sink);
+            }
+        }
+    }
+
+    /// One page of a direct transfer: get-user-pages, then the transfer itself.
+    fn dio_page<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let Some((v, write)) = self.current_access(ctx, task) else {
+            return Step::Blocked;
+        };
+        let index = self.tasks[task].iter_pos as usize;
+        if self.tasks[task].pins[index] == Pinned::No {
+            if !self.pte_usable(v, write) {
+                if !self.tasks[task].nofault {
+                    self.tasks[task].fault = Fault::Begin;
+                    return self.fault_begin_or_undo(ctx, task, sink);
+                }
+                // FOLL_NOFAULT stops the fault, not the lock (I21).
+                if !self.mmap_readable(ctx, task) {
+                    return Step::Blocked;
+                }
+                sink.event(Event::NoFault {
+                    task: task as u8,
+                    vpage: v as u8,
+                });
+                self.access_failed(ctx, task, Val::EFAULT, sink);
+                return Step::Taken;
+            }
+            if ctx.scenario.switches.gup_window {
+                self.pin(task, index, sink);
+                return Step::Taken;
+            }
+        }
+        self.move_page(ctx, task, v, write, sink);
+        if self.tasks[task].iter_count == 0 {
+            self.dio_complete(ctx, task, sink);
+        }
+        Step::Taken
+    }
+
+    fn pin<S: Sink>(&mut self, task: usize, index: usize, sink: &mut S) {
+        self.tasks[task].pins[index] = Pinned::Live;
+        sink.event(Event::Pin {
+            task: task as u8,
+            index: index as u8,
+        });
+    }
+
+    /// Moves one page between file and buffer, in the direction of the operation.
+    fn move_page<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        v: usize,
+        into_buffer: bool,
+        sink: &mut S,
+    ) {
+        let spec = &ctx.scenario.tasks[task];
+        let file = spec.file as usize;
+        let page = self.file_page(ctx, task);
+        let direct = self.tasks[task].sub == Sub::DioPage;
+        let t = &mut self.tasks[task];
+        let index = t.iter_pos as usize;
+        sink.event(Event::Transfer {
+            task: task as u8,
+            index: index as u8,
+            page: page as u8,
+        });
+        let relative = page as u8 - spec.first_page;
+        let orphan = t.pins[index] == Pinned::Orphan;
+        let live_pin = t.pins[index] == Pinned::Live;
+        t.landed[index] = if orphan && into_buffer {
+            LANDED_LOST
+        } else {
+            relative + 1
+        };
+        if t.mapping == Mapping::Stale {
+            t.wrong |= wrong::MAPPING;
+        }
+        if t.changed {
+            t.wrong |= wrong::TORN;
+        }
+        if !into_buffer && relative as usize != index {
+            t.wrong |= wrong::PLACEMENT; // the file has wrong data, whatever is returned
+        }
+        if ctx.scenario.switches.gup_window && direct {
+            t.pins[index] = Pinned::No;
+        }
+        t.iter_pos += 1;
+        t.iter_count -= 1;
+        t.moved += 1;
+        t.attempts = 0;
+        t.have_page = false;
+        if !direct {
+            t.ki_pos += 1;
+        }
+        if into_buffer {
+            self.memory_written(ctx, task, v, live_pin);
+        } else {
+            if !direct {
+                self.pages[file][page] = Page::Dirty;
+                sink.event(Event::PageDirty {
+                    file: file as u8,
+                    page: page as u8,
+                });
+            }
+            self.file_changes(ctx, file, Some(task));
+        }
+    }
+
+    /// The task wrote to user memory: the mapped file changes. Through a pin the
+    /// page is dirtied even though its PTE may be read-only (M10).
+    fn memory_written(&mut self, ctx: &Ctx<'_>, task: usize, v: usize, pinned: bool) {
+        if !matches!(ctx.scenario.vpages[v].kind, VpageKind::Shared { .. }) {
+            return;
+        }
+        if let Some((f, q)) = self.backing(ctx, v) {
+            if pinned && self.pages[f][q] == Page::Clean {
+                self.pages[f][q] = Page::Dirty;
+            }
+            self.file_changes(ctx, f, Some(task));
+        }
+    }
+
+    /// All pages submitted (or the rest refused with IOMAP_DIO_PARTIAL).
+    fn dio_complete<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
+        if ctx.scenario.tasks[task].op == OpKind::DirectWrite && self.tasks[task].moved > 0 {
+            self.tasks[task].sub = Sub::DioEnd;
+            return;
+        }
+        self.dio_ends(ctx, task, sink);
+    }
+
+    fn dio_ends<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
+        let t = &mut self.tasks[task];
+        t.ki_pos += t.moved;
+        self.builtin_ends(ctx, task, sink);
+    }
+
+    /// A completed direct write drops the range once more: pages may have been read
+    /// in or faulted in meanwhile (iomap_dio_complete).
+    fn dio_end<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let spec = &ctx.scenario.tasks[task];
+        let file = spec.file as usize;
+        let first = (spec.first_page + self.tasks[task].ki_pos) as usize;
+        let range = first..first + self.tasks[task].moved as usize;
+        if self.any_page_locked(ctx, file, range.clone(), Some(task)) {
+            return Step::Blocked;
+        }
+        self.drop_range(ctx, file, range, sink);
+        self.dio_ends(ctx, task, sink);
+        Step::Taken
+    }
+
+    /// One page of a buffered read (I3): find or read in the source page, copy it.
+    fn read_page<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let file = ctx.scenario.tasks[task].file as usize;
+        let page = self.file_page(ctx, task);
+        if !self.tasks[task].have_page && self.pages[file][page] == Page::Absent {
+            return self.read_miss(ctx, task, file, page, sink);
+        }
+        let Some((v, write)) = self.current_access(ctx, task) else {
+            return Step::Blocked;
+        };
+        let pinned = self.tasks[task].pins[self.tasks[task].iter_pos as usize] != Pinned::No;
+        if !pinned && !self.pte_usable(v, write) {
+            self.tasks[task].have_page = true; // the page is not looked up again
+            return self.copy_faults(ctx, task, v, sink);
+        }
+        self.move_page(ctx, task, v, write, sink);
+        if self.tasks[task].iter_count == 0 {
+            self.builtin_ends(ctx, task, sink);
+        }
+        Step::Taken
+    }
+
+    /// The source page is not cached: -EAGAIN with IOCB_NOIO, else read it in.
+    fn read_miss<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        file: usize,
+        page: usize,
+        sink: &mut S,
+    ) -> Step {
+        let noio = matches!(
+            ctx.program.code[self.tasks[task].pc as usize].op,
+            Op::ReadIter { noio: true, .. }
+        );
+        if !noio {
+            self.pages[file][page] = Page::Clean;
+            sink.event(Event::PageRead {
+                file: file as u8,
+                page: page as u8,
+            });
+        } else if self.tasks[task].moved > 0 {
+            self.builtin_ends(ctx, task, sink);
+        } else {
+            self.builtin_fails(ctx, task, Val::EAGAIN, sink);
+        }
+        Step::Taken
+    }
+
+    /// A copy met an absent page: a page fault, or with faults disabled a short copy
+    /// (M5).
+    fn copy_faults<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, v: usize, sink: &mut S) -> Step {
+        if self.tasks[task].faults_off {
+            sink.event(Event::NoFault {
+                task: task as u8,
+                vpage: v as u8,
+            });
+            self.access_failed(ctx, task, Val::EFAULT, sink);
+            return Step::Taken;
+        }
+        self.tasks[task].fault = Fault::Begin;
+        self.fault_begin_or_undo(ctx, task, sink)
+    }
+
+    /// The fault begins in the same step if mmap_lock is free; otherwise the task
+    /// waits for it, which is no step.
+    fn fault_begin_or_undo<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        if !self.mmap_readable(ctx, task) {
+            // Waiting is a step of its own: the task is now in the fault.
+            return Step::Taken;
+        }
+        self.fault_begin(ctx, task, sink)
+    }
+
+    /// One page of a buffered write (I4): prefault and copy.
+    fn write_page<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let file = ctx.scenario.tasks[task].file as usize;
+        let page = self.file_page(ctx, task);
+        let Some((v, write)) = self.current_access(ctx, task) else {
+            return Step::Blocked;
+        };
+        let pinned = self.tasks[task].pins[self.tasks[task].iter_pos as usize] != Pinned::No;
+        if !pinned && !self.pte_usable(v, write) {
+            return self.copy_faults(ctx, task, v, sink);
+        }
+        if self.page_locked(ctx, file, page, Some(task)) {
+            return Step::Blocked;
+        }
+        self.move_page(ctx, task, v, write, sink);
+        self.tasks[task].extent_moved += 1;
+        if self.tasks[task].iter_count == 0 {
+            self.extent_ends(ctx, task, Val::ZERO, sink);
+        }
+        Step::Taken
+    }
+
+    /// The extent is done, or its copy stopped: `iomap_end`.
+    fn extent_ends<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, error: Val, sink: &mut S) {
+        self.tasks[task].error = error;
+        self.tasks[task].mapping = Mapping::None;
+        if ctx.program.entry(Entry::IomapEnd).is_some() {
+            self.tasks[task].sub = Sub::WriteEnd;
+            sink.event(Event::Enter {
+                task: task as u8,
+                entry: Entry::IomapEnd,
+            });
+            self.enter_nested(ctx, task, Entry::IomapEnd);
+        } else {
+            self.next_extent(ctx, task, sink);
+        }
+    }
+
+    /// After `iomap_end`: a copy that stopped after some progress is tried once more
+    /// under a new mapping; one without progress ends the write.
+    fn next_extent<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
+        let t = &mut self.tasks[task];
+        let progress = std::mem::take(&mut t.extent_moved) > 0;
+        let error = std::mem::take(&mut t.error);
+        if t.iter_count > 0 && progress {
+            if ctx.program.entry(Entry::IomapBegin).is_some() {
+                t.sub = Sub::WriteBegin;
+                sink.event(Event::Enter {
+                    task: task as u8,
+                    entry: Entry::IomapBegin,
+                });
+                self.enter_nested(ctx, task, Entry::IomapBegin);
+            } else {
+                t.sub = Sub::WritePage;
+                self.map_extent(ctx, task);
+            }
+        } else if self.tasks[task].moved > 0 || error == Val::ZERO {
+            self.builtin_ends(ctx, task, sink);
+        } else {
+            self.builtin_fails(ctx, task, error, sink);
+        }
+    }
+
+    /// `iomap_begin` or `iomap_end` returned.
+    pub(crate) fn hook_returned<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        value: Val,
+        sink: &mut S,
+    ) {
+        if self.tasks[task].sub == Sub::WriteBegin {
+            sink.event(Event::Leave {
+                task: task as u8,
+                entry: Entry::IomapBegin,
+                value,
+            });
+            if value.is_error() {
+                self.tasks[task].error = value;
+                self.next_extent(ctx, task, sink);
+            } else {
+                self.tasks[task].sub = Sub::WritePage;
+                self.map_extent(ctx, task);
+            }
+        } else {
+            sink.event(Event::Leave {
+                task: task as u8,
+                entry: Entry::IomapEnd,
+                value,
+            });
+            self.next_extent(ctx, task, sink);
+        }
+    }
+
+    /// One page of a fault-in (I20). The writeable kind takes mmap_lock for every
+    /// page, resident or not.
+    fn fault_in_page<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let Some((v, write)) = self.current_access(ctx, task) else {
+            return Step::Blocked;
+        };
+        if !write && self.pte_usable(v, write) {
+            self.page_done(ctx, task, sink);
+            return Step::Taken;
+        }
+        if !write && self.tasks[task].faults_off {
+            sink.event(Event::NoFault {
+                task: task as u8,
+                vpage: v as u8,
+            });
+            self.access_failed(ctx, task, Val::EFAULT, sink);
+            return Step::Taken;
+        }
+        self.tasks[task].fault = Fault::Begin;
+        self.fault_begin_or_undo(ctx, task, sink)
+    }
+
+    /// One page of a fault-in or pin is done.
+    fn page_done<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
+        self.tasks[task].moved += 1;
+        if self.tasks[task].moved == self.tasks[task].window {
+            self.builtin_ends(ctx, task, sink);
+        }
+    }
+
+    /// One page of `pin_user_pages`.
+    fn pin_page<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let Some((v, write)) = self.current_access(ctx, task) else {
+            return Step::Blocked;
+        };
+        if self.pte_usable(v, write) {
+            let index = (self.tasks[task].iter_pos + self.tasks[task].moved) as usize;
+            self.pin(task, index, sink);
+            self.page_done(ctx, task, sink);
+            return Step::Taken;
+        }
+        self.tasks[task].fault = Fault::Begin;
+        self.fault_begin_or_undo(ctx, task, sink)
+    }
+
+    /// One page touched from user mode, or copied by another system call.
+    fn touch_page<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let Some((v, write)) = self.current_access(ctx, task) else {
+            return Step::Blocked;
+        };
+        if !self.pte_usable(v, write) {
+            self.tasks[task].fault = Fault::Begin;
+            return self.fault_begin_or_undo(ctx, task, sink);
+        }
+        if write {
+            self.memory_written(ctx, task, v, false);
+        }
+        self.tasks[task].moved += 1;
+        let moved = self.tasks[task].moved;
+        if moved as usize == ctx.scenario.tasks[task].buffer.len() {
+            self.operation_returns(ctx, task, Val(moved), sink);
+        }
+        Step::Taken
+    }
+
+    /// A fault was served; the access repeats, except that a writeable fault-in
+    /// takes any success for presence (fixup_user_fault).
+    pub(crate) fn access_served<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
+        if self.tasks[task].sub == Sub::FaultIn && ctx.fault_in_writes(self.tasks[task].pc) {
+            self.page_done(ctx, task, sink);
+        }
+    }
+
+    /// An access failed: what each operation makes of it (M4, M6, X1, I13).
+    pub(crate) fn access_failed<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        error: Val,
+        sink: &mut S,
+    ) {
+        let Some((v, _)) = self.current_access(ctx, task) else {
+            return;
+        };
+        let genuine = self.is_bad(ctx, v);
+        let (task8, v8) = (task as u8, v as u8);
+        sink.event(if genuine {
+            Event::Genuine {
+                task: task8,
+                vpage: v8,
+            }
+        } else {
+            Event::Spurious {
+                task: task8,
+                vpage: v8,
+            }
+        });
+        self.tasks[task].saw_bad |= genuine;
+        match self.tasks[task].sub {
+            Sub::DioPage => self.dio_refused(ctx, task, error, genuine, sink),
+            Sub::ReadPage if self.tasks[task].moved > 0 => self.builtin_ends(ctx, task, sink),
+            // Copies have no channel for another error than "short".
+            Sub::ReadPage => self.builtin_fails(ctx, task, Val::EFAULT, sink),
+            Sub::WritePage => self.extent_ends(ctx, task, Val::EFAULT, sink),
+            Sub::FaultIn | Sub::Pin => self.builtin_ends(ctx, task, sink),
+            Sub::Touch => {
+                let moved = self.tasks[task].moved;
+                let value = match ctx.scenario.tasks[task].op {
+                    OpKind::Load | OpKind::Store => Val::SIGBUS,
+                    _ if moved > 0 => Val(moved),
+                    _ => Val::EFAULT,
+                };
+                self.operation_returns(ctx, task, value, sink);
+            }
+            _ => {}
+        }
+    }
+
+    /// Get-user-pages failed in a direct transfer (X1, I13).
+    fn dio_refused<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        error: Val,
+        genuine: bool,
+        sink: &mut S,
+    ) {
+        let partial = matches!(
+            ctx.program.code[self.tasks[task].pc as usize].op,
+            Op::DioRw { partial: true, .. }
+        );
+        let t = &mut self.tasks[task];
+        // A bad page stays bad: asking again changes nothing.
+        if t.moved > 0 && !genuine && t.attempts < DIO_EXTRA_ATTEMPTS {
+            t.attempts += 1;
+        } else if t.moved > 0 && partial && error == Val::EFAULT {
+            self.dio_complete(ctx, task, sink);
+        } else {
+            // The error wins over progress; the iterator stays advanced, the file
+            // position does not move.
+            self.builtin_fails(ctx, task, error, sink);
+        }
+    }
+
+    /// Takes mmap_lock for writing, or queues for it (M8).
+    fn mmap_write_lock<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let free = self.mmap_writable(ctx, task);
+        if !free && self.tasks[task].sub == Sub::MmQueued {
+            return Step::Blocked;
+        }
+        if !free {
+            self.tasks[task].sub = Sub::MmQueued;
+            sink.event(Event::MmapWriteQueued { task: task as u8 });
+            return Step::Taken;
+        }
+        self.tasks[task].sub = Sub::MmHeld;
+        sink.event(Event::MmapWriteLock { task: task as u8 });
+        if ctx.scenario.tasks[task].op == OpKind::Mmap {
+            match ctx.program.entry(Entry::Mmap) {
+                Some(pc) => {
+                    self.tasks[task].pc = pc;
+                    sink.event(Event::Enter {
+                        task: task as u8,
+                        entry: Entry::Mmap,
+                    });
+                }
+                None => self.operation_returns(ctx, task, Val::ZERO, sink),
+            }
+        }
+        Step::Taken
+    }
+
+    fn munmap<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        self.unmap_buffer(ctx, task, sink);
+        self.operation_returns(ctx, task, Val::ZERO, sink);
+        Step::Taken
+    }
+
+    /// The operation is over: judge it (P5, P7 to P10, P12), keep only the verdict.
+    pub(crate) fn operation_returns<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        value: Val,
+        sink: &mut S,
+    ) {
+        sink.event(Event::Return {
+            task: task as u8,
+            value,
+        });
+        if self.tasks[task].mmap_write() {
+            sink.event(Event::MmapWriteUnlock { task: task as u8 });
+            self.tasks[task].sub = Sub::None;
+        }
+        let wrong = self.tasks[task].wrong | self.judge(ctx, task, value);
+        self.tasks[task] = crate::task::Task {
+            status: Status::Done,
+            wrong,
+            result: value,
+            ..Default::default()
+        };
+    }
+
+    fn judge(&self, ctx: &Ctx<'_>, task: usize, value: Val) -> u8 {
+        let spec = &ctx.scenario.tasks[task];
+        let mut bits = if self.leaves_something(ctx, task) {
+            wrong::UNBALANCED
+        } else {
+            0
+        };
+        let transfers = spec.op.is_io()
+            || matches!(
+                spec.op,
+                OpKind::Load | OpKind::Store | OpKind::PipeRead | OpKind::PipeWrite
+            );
+        if transfers {
+            bits |= self.judge_result(ctx, task, value);
+        }
+        bits
+    }
+
+    /// P7 to P10: what was returned against what was transferred and what was bad.
+    fn judge_result(&self, ctx: &Ctx<'_>, task: usize, value: Val) -> u8 {
+        let spec = &ctx.scenario.tasks[task];
+        let t = &self.tasks[task];
+        let asked = spec.buffer.len();
+        let first_missing = if spec.op.is_io() {
+            (0..asked).find(|&i| t.landed[i] == 0).unwrap_or(asked)
+        } else {
+            t.moved as usize
+        };
+        let mut bits = 0;
+        let at_bad_page =
+            first_missing < asked && self.is_bad(ctx, spec.buffer[first_missing] as usize);
+        match value.as_size() {
+            Some(count) => {
+                let count = count as usize;
+                if at_bad_page && (count == 0 || count > first_missing) {
+                    bits |= wrong::LOST;
+                }
+                if count < asked && !t.saw_bad && !ctx.admits_short(spec.op) {
+                    bits |= wrong::SHORT;
+                }
+                if spec.op.is_io() && !self.placed(task, count) {
+                    bits |= wrong::PLACEMENT;
+                }
+            }
+            None => {
+                let right = value == Val::EFAULT
+                    || (value == Val::SIGBUS && matches!(spec.op, OpKind::Load | OpKind::Store));
+                if !right && at_bad_page {
+                    bits |= wrong::LOST;
+                }
+                if !right || !t.saw_bad {
+                    bits |= wrong::SPURIOUS;
+                }
+            }
+        }
+        bits
+    }
+
+    /// P7: buffer page i holds file page i below the count; the file position moved
+    /// by the count.
+    fn placed(&self, task: usize, count: usize) -> bool {
+        let t = &self.tasks[task];
+        t.ki_pos as usize == count && (0..count).all(|i| t.landed[i] as usize == i + 1)
+    }
+}

@@ -1,0 +1,423 @@
+//! Who waits for whom: the wait-for graph of a state (P14).
+//!
+//! Nodes are tasks, glocks' work (an xmote or a demote under way) and requests
+//! queued at the lock space. An edge says "cannot go on before the other one does
+//! something". All waits are AND waits: whoever has an edge waits for every one of
+//! them, so a cycle is a deadlock that no later step dissolves, whatever others do.
+
+use crate::cluster::{Cluster, State};
+use crate::glock::{Holder, Stage};
+use crate::mode::Mode;
+use crate::node::{Ctx, Node};
+use crate::program::Op;
+use crate::scenario::{LockManager, MAX_FILES, MAX_NODES, MAX_TASKS, Page};
+use crate::task::{Fault, Pinned, Status, Sub, Wait};
+use std::fmt;
+
+/// Somebody who waits or is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Waiter {
+    /// A task.
+    Task(u8),
+    /// The work on one node's glock: its xmote, or the demote that is due.
+    Work {
+        /// The node.
+        node: u8,
+        /// The file.
+        file: u8,
+    },
+    /// A node's request queued at the lock space.
+    Request {
+        /// The node.
+        node: u8,
+        /// The file.
+        file: u8,
+    },
+}
+
+/// Number of possible waiters.
+const COUNT: usize = MAX_TASKS + 2 * MAX_NODES * MAX_FILES;
+
+impl Waiter {
+    fn index(self) -> usize {
+        match self {
+            Waiter::Task(t) => t as usize,
+            Waiter::Work { node, file } => MAX_TASKS + node as usize * MAX_FILES + file as usize,
+            Waiter::Request { node, file } => {
+                MAX_TASKS + (MAX_NODES + node as usize) * MAX_FILES + file as usize
+            }
+        }
+    }
+
+    fn from_index(index: usize) -> Waiter {
+        let Some(rest) = index.checked_sub(MAX_TASKS) else {
+            return Waiter::Task(index as u8);
+        };
+        let (node, file) = ((rest / MAX_FILES) as u8, (rest % MAX_FILES) as u8);
+        match node.checked_sub(MAX_NODES as u8) {
+            None => Waiter::Work { node, file },
+            Some(node) => Waiter::Request { node, file },
+        }
+    }
+}
+
+impl fmt::Display for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Waiter::Task(t) => write!(f, "task {t}"),
+            Waiter::Work { node, file } => write!(f, "glock {file} of node {node}"),
+            Waiter::Request { node, file } => write!(f, "request of node {node} for file {file}"),
+        }
+    }
+}
+
+/// The wait-for graph of a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Graph {
+    /// Bit set of successors per waiter.
+    edges: [u32; COUNT],
+}
+
+struct Builder<'a> {
+    cluster: &'a Cluster,
+    state: &'a State,
+    edges: [u32; COUNT],
+}
+
+/// The wait-for graph.
+pub fn graph(cluster: &Cluster, state: &State) -> Graph {
+    let mut builder = Builder {
+        cluster,
+        state,
+        edges: [0; COUNT],
+    };
+    let scenario = cluster.scenario();
+    for t in 0..scenario.tasks.len() {
+        builder.task(t);
+    }
+    for n in 0..scenario.nodes as usize {
+        for f in 0..scenario.files.len() {
+            builder.work(n, f);
+            if scenario.lock == LockManager::Dlm {
+                builder.request(n, f);
+            }
+        }
+    }
+    Graph {
+        edges: builder.edges,
+    }
+}
+
+/// A cycle of waits, if there is one: each waits for the next, the last for the
+/// first.
+pub fn cycle(cluster: &Cluster, state: &State) -> Option<Vec<Waiter>> {
+    if !somebody_sleeps(cluster, state) {
+        return None;
+    }
+    graph(cluster, state).cycle()
+}
+
+/// Every cycle goes through a task that sleeps in the kernel.
+fn somebody_sleeps(cluster: &Cluster, state: &State) -> bool {
+    let scenario = cluster.scenario();
+    (0..scenario.tasks.len()).any(|t| {
+        let task = &state.nodes[scenario.node_of(t)].tasks[t];
+        task.wait == Wait::Sleeping
+    })
+}
+
+impl Graph {
+    /// Whom somebody waits for.
+    pub fn waits_for(&self, waiter: Waiter) -> impl Iterator<Item = Waiter> + '_ {
+        let mut bits = self.edges[waiter.index()];
+        std::iter::from_fn(move || {
+            (bits != 0).then(|| {
+                let i = bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                Waiter::from_index(i)
+            })
+        })
+    }
+
+    /// All edges.
+    pub fn edges(&self) -> impl Iterator<Item = (Waiter, Waiter)> + '_ {
+        (0..COUNT).flat_map(move |i| {
+            let from = Waiter::from_index(i);
+            self.waits_for(from).map(move |to| (from, to))
+        })
+    }
+
+    /// A cycle, found by taking away whoever waits for nobody that is left.
+    fn cycle(&self) -> Option<Vec<Waiter>> {
+        let mut left: u32 = 0;
+        for (i, &e) in self.edges.iter().enumerate() {
+            if e != 0 {
+                left |= 1 << i;
+            }
+        }
+        loop {
+            let mut kept = 0;
+            let mut bits = left;
+            while bits != 0 {
+                let i = bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                if self.edges[i] & left != 0 {
+                    kept |= 1 << i;
+                }
+            }
+            if kept == left {
+                break;
+            }
+            left = kept;
+        }
+        (left != 0).then(|| self.walk(left))
+    }
+
+    /// Everybody in `left` waits for somebody in `left`: walk until one comes twice.
+    fn walk(&self, left: u32) -> Vec<Waiter> {
+        let mut path = Vec::new();
+        let mut at = left.trailing_zeros() as usize;
+        loop {
+            if let Some(start) = path.iter().position(|&p| p == at) {
+                return path[start..]
+                    .iter()
+                    .map(|&i| Waiter::from_index(i))
+                    .collect();
+            }
+            path.push(at);
+            at = (self.edges[at] & left).trailing_zeros() as usize;
+        }
+    }
+}
+
+impl Builder<'_> {
+    fn add(&mut self, from: Waiter, to: Waiter) {
+        if from != to {
+            self.edges[from.index()] |= 1 << to.index();
+        }
+    }
+
+    fn task(&mut self, t: usize) {
+        let n = self.cluster.scenario().node_of(t);
+        let (ctx, node) = (self.cluster.ctx(n), &self.state.nodes[n]);
+        let task = &node.tasks[t];
+        let me = Waiter::Task(t as u8);
+        if task.status != Status::Running {
+            return;
+        }
+        match task.wait {
+            Wait::Sleeping => return self.sleeper(t, n),
+            Wait::Failed => return,
+            Wait::No => {}
+        }
+        if waits_to_read_mmap(&ctx, node, t) {
+            self.edge_to_mm_writers(t, n);
+        } else if task.sub == Sub::MmQueued {
+            self.edge_to_mm_readers(t, n);
+        } else if node.runs_design(&ctx, t)
+            && task.fault == Fault::None
+            && let Op::InodeLock = ctx.program.code[task.pc as usize].op
+        {
+            let owner = node.rwsem[node.frame_file(&ctx, t)];
+            if let Some(owner) = owner.checked_sub(1) {
+                self.add(me, Waiter::Task(owner));
+            }
+        }
+    }
+
+    /// A task asleep in `gfs2_glock_nq`.
+    fn sleeper(&mut self, t: usize, n: usize) {
+        let node = &self.state.nodes[n];
+        let file = node.frame_file(&self.cluster.ctx(n), t);
+        let gl = &node.glocks[file];
+        let me = Waiter::Task(t as u8);
+        let work = Waiter::Work {
+            node: n as u8,
+            file: file as u8,
+        };
+        if node.runs_xmote(t, file) {
+            self.add(me, work);
+            return;
+        }
+        let queue = gl.queue.as_slice();
+        let Some(i) = queue
+            .iter()
+            .position(|h| h.task as usize == t && !h.granted)
+        else {
+            return; // granted, about to wake up
+        };
+        for earlier in &queue[..i] {
+            if !earlier.granted || blocks(earlier, &queue[i]) || gl.demote_wanted() {
+                self.add(me, Waiter::Task(earlier.task));
+            }
+        }
+        if gl.demote_wanted() {
+            for later in &queue[i + 1..] {
+                if later.granted {
+                    self.add(me, Waiter::Task(later.task));
+                }
+            }
+        }
+        if gl.locked() {
+            self.add(me, work);
+        }
+    }
+
+    fn edge_to_mm_writers(&mut self, t: usize, n: usize) {
+        let ctx = self.cluster.ctx(n);
+        for u in 0..ctx.scenario.tasks.len() {
+            let writer = matches!(
+                self.state.nodes[n].tasks[u].sub,
+                Sub::MmQueued | Sub::MmHeld
+            );
+            if u != t && ctx.same_mm(t, u) && writer {
+                self.add(Waiter::Task(t as u8), Waiter::Task(u as u8));
+            }
+        }
+    }
+
+    fn edge_to_mm_readers(&mut self, t: usize, n: usize) {
+        let ctx = self.cluster.ctx(n);
+        for u in 0..ctx.scenario.tasks.len() {
+            let task = &self.state.nodes[n].tasks[u];
+            if u != t && ctx.same_mm(t, u) && (task.mmap_read || task.mmap_write()) {
+                self.add(Waiter::Task(t as u8), Waiter::Task(u as u8));
+            }
+        }
+    }
+
+    /// The work on one glock.
+    fn work(&mut self, n: usize, file: usize) {
+        let (ctx, node) = (self.cluster.ctx(n), &self.state.nodes[n]);
+        let gl = &node.glocks[file];
+        let me = Waiter::Work {
+            node: n as u8,
+            file: file as u8,
+        };
+        let pages = ctx.scenario.files[file].pages as usize;
+        match gl.stage {
+            Stage::Sync => {
+                for q in (0..pages).filter(|&q| node.pages[file][q] == Page::Dirty) {
+                    if let Some(owner) = node.page_lock_owner(&ctx, file, q) {
+                        self.add(me, Waiter::Task(owner as u8));
+                    }
+                }
+            }
+            Stage::Inval => {
+                let next =
+                    (gl.inval_page as usize..pages).find(|&q| node.pages[file][q] != Page::Absent);
+                if let Some(owner) = next.and_then(|q| node.inval_waits_for(&ctx, file, q)) {
+                    self.add(me, Waiter::Task(owner as u8));
+                }
+            }
+            Stage::Sent => self.add_request_edge(me, n, file),
+            Stage::Reply => {}
+            Stage::Idle if gl.demote_wanted() => {
+                for h in gl.queue.as_slice().iter().filter(|h| h.granted) {
+                    self.add(me, Waiter::Task(h.task));
+                }
+            }
+            Stage::Idle => {}
+        }
+    }
+
+    fn add_request_edge(&mut self, me: Waiter, n: usize, file: usize) {
+        if self.queued(n, file).is_some() {
+            self.add(
+                me,
+                Waiter::Request {
+                    node: n as u8,
+                    file: file as u8,
+                },
+            );
+        }
+    }
+
+    /// The mode a node's queued request wants.
+    fn queued(&self, n: usize, file: usize) -> Option<Mode> {
+        let r = &self.state.resources[file];
+        let mut all = r.convert.as_slice().iter().chain(r.wait.as_slice());
+        all.find(|w| w.node as usize == n).map(|w| w.mode)
+    }
+
+    /// A request queued at the lock space: for owners of conflicting modes, and for
+    /// everybody queued before it.
+    fn request(&mut self, n: usize, file: usize) {
+        let Some(mode) = self.queued(n, file) else {
+            return;
+        };
+        let me = Waiter::Request {
+            node: n as u8,
+            file: file as u8,
+        };
+        let r = &self.state.resources[file];
+        for m in (0..self.cluster.scenario().nodes as usize).filter(|&m| m != n) {
+            if !r.locks[m].granted.compatible(mode) {
+                self.owner(me, m, file);
+            }
+        }
+        let converting = r.convert.as_slice();
+        let ahead = match converting.iter().position(|w| w.node as usize == n) {
+            Some(i) => converting[..i].len(),
+            None => {
+                converting.len()
+                    + r.wait
+                        .as_slice()
+                        .iter()
+                        .take_while(|w| w.node as usize != n)
+                        .count()
+            }
+        };
+        for w in converting.iter().chain(r.wait.as_slice()).take(ahead) {
+            self.add(
+                me,
+                Waiter::Request {
+                    node: w.node,
+                    file: file as u8,
+                },
+            );
+        }
+    }
+
+    /// A node that owns what a request needs: its granted holders must leave; without
+    /// any its worker must act.
+    fn owner(&mut self, me: Waiter, m: usize, file: usize) {
+        let gl = &self.state.nodes[m].glocks[file];
+        let mut holders = gl.queue.as_slice().iter().filter(|h| h.granted).peekable();
+        if holders.peek().is_none() {
+            self.add(
+                me,
+                Waiter::Work {
+                    node: m as u8,
+                    file: file as u8,
+                },
+            );
+        }
+        for h in holders {
+            self.add(me, Waiter::Task(h.task));
+        }
+    }
+}
+
+/// Can `new` not be granted while `holder` is? G6, with LM_FLAG_ANY left out: it only
+/// ever allows more.
+fn blocks(holder: &Holder, new: &Holder) -> bool {
+    holder.mode == Mode::Ex
+        || new.mode == Mode::Ex
+        || (holder.mode != new.mode && new.flags.0 & 4 == 0)
+}
+
+/// Does the task wait to take mmap_lock for reading: in a fault, or in the slow path
+/// of get-user-pages (I21)?
+fn waits_to_read_mmap(ctx: &Ctx<'_>, node: &Node, t: usize) -> bool {
+    let task = &node.tasks[t];
+    let in_fault = task.fault == Fault::Begin;
+    let in_gup = task.sub == Sub::DioPage
+        && task.fault == Fault::None
+        && task.nofault
+        && task.pins[task.iter_pos as usize] == Pinned::No
+        && node
+            .current_access(ctx, t)
+            .is_some_and(|(v, write)| !node.pte_usable(v, write));
+    (in_fault || in_gup) && !node.mmap_readable(ctx, t)
+}
