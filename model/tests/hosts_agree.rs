@@ -2,18 +2,30 @@
 //! the same number of steps and violate the same properties.
 //!
 //! The cluster is searched by a few lines written here, the actors by stateright's
-//! own checker. Whole states are compared, not fingerprints.
+//! own checker. Whole states are compared, not fingerprints. Every scenario that
+//! comes with the tool takes part, from two of its initial states, unless there is
+//! more to search than [`LIMIT`]; what they do not cover is varied from them.
 
-use glock_model::actors::{Actors, SystemAction, SystemState};
-use glock_model::cluster::{Cluster, State};
+use glock_model::actors::{self, Actors, SystemAction, SystemState, Timer};
+use glock_model::cluster::{Action, Cluster, State};
+use glock_model::design;
 use glock_model::event::NoSink;
+use glock_model::glock::Request;
+use glock_model::lockspace::{Channel, Message};
 use glock_model::mode::Mode;
-use glock_model::program::{Entry, Instr, NqFlags, Op, Operand, Program, Var};
+use glock_model::program::{NqFlags, Op, Program};
 use glock_model::property::{self, Property};
-use glock_model::scenario::{Library, Scenario};
+use glock_model::scenario::{Library, LockObject, Scenario};
 use stateright::{Checker, Model};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
+
+/// More states than this are not searched where many scenarios are tried.
+const LIMIT: usize = 3000;
+/// No limit at all.
+const ALL: usize = usize::MAX;
+
+// ---- searching both hosts -------------------------------------------------------
 
 /// What a search of all states found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,18 +57,22 @@ fn packed(cluster: &Cluster, state: &State) -> Box<[u64]> {
     words
 }
 
-/// All states of the cluster, breadth first.
-fn search_cluster(cluster: &Cluster) -> Found {
-    let mut found = Found::default();
+/// All states of the cluster, breadth first. None if there are more than `limit`.
+fn search_cluster(cluster: &Cluster, start: &[State], limit: usize) -> Option<Found> {
+    let mut found = Found {
+        edges: start.len(),
+        ..Found::default()
+    };
     let mut queue = VecDeque::new();
-    let initial = cluster.initial_states();
-    found.edges = initial.len();
-    for state in initial {
-        if found.states.insert(packed(cluster, &state)) {
-            queue.push_back(state);
+    for state in start {
+        if found.states.insert(packed(cluster, state)) {
+            queue.push_back(*state);
         }
     }
     while let Some(state) = queue.pop_front() {
+        if found.states.len() > limit {
+            return None;
+        }
         found.violated |= property::violated(cluster, &state);
         let mut steps = 0;
         cluster.successors(&state, &mut NoSink, &mut |_, next| {
@@ -70,32 +86,25 @@ fn search_cluster(cluster: &Cluster) -> Found {
             found.stuck.insert(packed(cluster, &state));
         }
     }
-    found
+    Some(found)
 }
 
 /// The actors, with a property that holds everywhere and writes down where it was
 /// asked: stateright's checker asks once for every state it finds.
 struct Recorded {
     actors: Actors,
+    start: Vec<State>,
     properties: Vec<stateright::Property<Actors>>,
     found: Mutex<Found>,
 }
 
 impl Recorded {
-    fn new(actors: Actors) -> Recorded {
-        Recorded {
-            properties: actors.properties(),
-            actors,
-            found: Mutex::default(),
-        }
-    }
-
     fn record(&self, state: &SystemState) {
         let (actors, cluster) = (&self.actors, self.actors.cluster());
         let projected = actors.project(state);
         assert!(actors.embed(&projected) == *state, "states are one to one");
         let words = packed(cluster, &projected);
-        let is_stuck = actors.next_states(state).is_empty() && !actors.is_finished(state);
+        let is_stuck = !actors.is_finished(state) && nobody_can_move(actors, state);
         let mut found = self.found.lock().unwrap();
         for (p, property) in self.properties.iter().zip(Property::ALL) {
             if !(p.condition)(actors, state) {
@@ -110,11 +119,19 @@ impl Recorded {
     }
 }
 
+fn nobody_can_move(actors: &Actors, state: &SystemState) -> bool {
+    let mut actions = Vec::new();
+    actors.actions(state, &mut actions);
+    let mut actions = actions.into_iter();
+    actions.all(|action| actors.next_state(state, action).is_none())
+}
+
 impl Model for Recorded {
     type State = SystemState;
     type Action = SystemAction;
     fn init_states(&self) -> Vec<SystemState> {
-        self.actors.init_states()
+        let start = self.start.iter();
+        start.map(|state| self.actors.embed(state)).collect()
     }
     fn actions(&self, state: &SystemState, actions: &mut Vec<SystemAction>) {
         self.actors.actions(state, actions);
@@ -123,19 +140,23 @@ impl Model for Recorded {
         self.actors.next_state(state, action)
     }
     fn properties(&self) -> Vec<stateright::Property<Self>> {
-        vec![stateright::Property::<Self>::always(
-            "recorded",
-            |m, state| {
-                m.record(state);
-                true
-            },
-        )]
+        let recorded = |m: &Recorded, state: &SystemState| {
+            m.record(state);
+            true
+        };
+        vec![stateright::Property::<Self>::always("recorded", recorded)]
     }
 }
 
 /// All states of the actors, by stateright's breadth-first search.
-fn search_actors(actors: Actors) -> Found {
-    let checker = Recorded::new(actors).checker().spawn_bfs().join();
+fn search_actors(actors: Actors, start: &[State]) -> Found {
+    let recorded = Recorded {
+        properties: actors.properties(),
+        start: start.to_vec(),
+        actors,
+        found: Mutex::default(),
+    };
+    let checker = recorded.checker().spawn_bfs().join();
     checker.assert_properties();
     let mut found = std::mem::take(&mut *checker.model().found.lock().unwrap());
     assert_eq!(found.states.len(), checker.unique_state_count());
@@ -143,103 +164,78 @@ fn search_actors(actors: Actors) -> Found {
     found
 }
 
-/// Searches both hosts and compares what they found.
-fn agree(scenario: &Scenario, program: &Program) -> Found {
-    let cluster = Cluster::new(scenario.clone(), program.clone()).unwrap();
-    let by_cluster = search_cluster(&cluster);
-    let by_actors = search_actors(Actors::of(cluster));
+/// Searches both hosts and compares what they found. None if that is too much.
+fn agree(cluster: &Cluster, start: &[State], limit: usize) -> Option<Found> {
+    let by_cluster = search_cluster(cluster, start, limit)?;
+    let by_actors = search_actors(Actors::of(cluster.clone()), start);
+    let (scenario, program) = (cluster.scenario(), cluster.program());
     let what = format!("{} under {}", scenario.name, program.name);
-    println!(
-        "{what}: {} states, {} edges, {:?}",
-        by_actors.states.len(),
-        by_actors.edges,
-        by_actors.violations()
-    );
     let only = |a: &Found, b: &Found| a.states.difference(&b.states).count();
     assert_eq!(only(&by_cluster, &by_actors), 0, "{what}: only in cluster");
     assert_eq!(only(&by_actors, &by_cluster), 0, "{what}: only in actors");
     assert_eq!(by_cluster.edges, by_actors.edges, "{what}: steps");
     assert_eq!(by_cluster.violations(), by_actors.violations(), "{what}");
     assert_eq!(by_cluster.stuck, by_actors.stuck, "{what}: nobody can move");
-    by_actors
+    Some(by_actors)
 }
 
-// ---- scenarios and designs --------------------------------------------------------
+// ---- every scenario ---------------------------------------------------------------
 
-/// A scenario that comes with the tool.
-fn scenario(name: &str) -> Scenario {
+fn load_scenario(name: &str) -> Scenario {
     Library::builtin().load(name).unwrap()
 }
 
-/// The same with one initial mode for each node and file, to keep it small.
-fn starting(name: &str, modes: &[&[Mode]]) -> Scenario {
-    let mut scenario = scenario(name);
-    for (file, spec) in scenario.files.iter_mut().enumerate() {
-        for (node, modes) in modes.iter().enumerate() {
-            spec.modes[node] = vec![modes[file]];
-        }
-    }
-    scenario
+fn load_design(name: &str) -> Program {
+    design::Library::builtin().load(name).unwrap().program
 }
 
-/// Direct reads and faults as they were before anybody thought of the race.
-fn tiny_base() -> Program {
-    let nq = |mode| Op::Nq {
-        mode,
-        flags: NqFlags::NONE,
-        to: None,
-        refused: None,
-    };
-    let to = Var(0);
-    let ret = Op::Return(Operand::Var(to));
-    let dio = Op::DioRw {
-        to,
-        partial: false,
-        done: None,
-    };
-    let direct_read = [nq(Mode::Df), dio, Op::Dq, ret];
-    let fault = [nq(Mode::Sh), Op::FilemapFault { to }, Op::Dq, ret];
-    let page_mkwrite = [nq(Mode::Ex), Op::DirtyPage { to }, Op::Dq, ret];
-    let mut program = Program {
-        name: "tiny-base".into(),
-        extends: Vec::new(),
-        description: String::new(),
-        kernel: Default::default(),
-        flags: Vec::new(),
-        admits_short: Vec::new(),
-        sources: Vec::new(),
-        lines: Vec::new(),
-        code: Vec::new(),
-        entries: [None; 9],
-        var_names: vec!["ret".into()],
-        nested_var_names: vec!["ret".into()],
-    };
-    for (entry, code) in [
-        (Entry::DirectRead, direct_read),
-        (Entry::Fault, fault),
-        (Entry::PageMkwrite, page_mkwrite),
-    ] {
-        program.entries[entry as usize] = Some(program.code.len() as u16);
-        let instr = |op| Instr {
-            op,
-            line: 0,
-            live: 1,
-        };
-        program.code.extend(code.into_iter().map(instr));
+/// Compares the hosts on all scenarios, from the first and the last initial state of
+/// each. Returns how many comparisons there were, with how many states together.
+fn agree_on_all_scenarios(design: &str) -> (usize, usize) {
+    let (program, scenarios) = (load_design(design), Library::builtin());
+    let (mut compared, mut states) = (0, 0);
+    for name in scenarios.names() {
+        let cluster = Cluster::new(load_scenario(name), program.clone()).unwrap();
+        let initial = cluster.initial_states();
+        let starts = [initial[0], initial[initial.len() - 1]];
+        for start in &starts[..initial.len().min(2)] {
+            if let Some(found) = agree(&cluster, &[*start], LIMIT) {
+                compared += 1;
+                states += found.states.len();
+            }
+        }
     }
-    program
+    println!("{design}: {compared} comparisons, {states} states");
+    (compared, states)
 }
 
 #[test]
-fn hosts_agree() {
-    use Mode::*;
-    for scenario in [
-        starting("race-direct-read", &[&[Sh, Sh]]),
-        starting("race-direct-read", &[&[Un, Ex]]),
-        starting("race-direct-read-reclaim", &[&[Ex, Ex]]),
-        starting("lone-direct-read-idle-remote", &[&[Un, Un], &[Un, Ex]]),
-        starting("race-direct-read-two-nodes", &[&[Un, Un], &[Ex, Ex]]),
-    ] {
-        agree(&scenario, &tiny_base());
+fn hosts_agree_on_base() {
+    agree_on_all_scenarios("base");
+}
+
+#[test]
+fn hosts_agree_on_recursion_check() {
+    agree_on_all_scenarios("recursion-check");
+}
+
+#[test]
+fn hosts_agree_on_restart_hack() {
+    agree_on_all_scenarios("restart-hack");
+}
+
+#[test]
+fn hosts_agree_on_fault_in_retry() {
+    agree_on_all_scenarios("fault-in-retry");
+}
+
+#[test]
+fn initial_states_agree_on_every_scenario() {
+    let (program, scenarios) = (load_design("base"), Library::builtin());
+    for name in scenarios.names() {
+        let actors = Actors::new(load_scenario(name), program.clone()).unwrap();
+        let initial = actors.init_states();
+        let projected: Vec<State> = initial.iter().map(|s| actors.project(s)).collect();
+        assert_eq!(projected, actors.cluster().initial_states(), "{name}");
     }
 }
