@@ -2,7 +2,9 @@
 //!
 //! Nothing here knows how it is explored; see `glock-engine` for that.
 
+pub mod actors;
 pub mod cluster;
+pub mod design;
 pub mod event;
 pub mod glock;
 pub mod lockspace;

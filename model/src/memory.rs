@@ -425,11 +425,14 @@ impl Node {
         };
         let shared = matches!(ctx.scenario.vpages[v].kind, VpageKind::Shared { .. });
         match value {
+            // There is no page to map.
+            Val::LOCKED if !self.tasks[task].page_locked => {
+                self.fault_over(ctx, task, Val::EFAULT, sink);
+            }
             Val::LOCKED if fault == Fault::Handler && write && shared => {
                 // do_shared_fault unlocks the page before it asks page_mkwrite.
                 self.tasks[task].page_locked = false;
                 self.enter_handler(ctx, task, Fault::MkwriteNew, sink);
-                return;
             }
             Val::LOCKED => {
                 self.install(v, fault, write, sink);
@@ -446,19 +449,12 @@ impl Node {
             Val::RESTART => self.fault_over(ctx, task, Val::EBUSY, sink),
             _ => self.fault_over(ctx, task, Val::EFAULT, sink),
         }
-        if self.tasks[task].fault == Fault::None && self.tasks[task].page_locked {
-            self.tasks[task].page_locked = false;
-        }
     }
 
     fn install<S: Sink>(&mut self, v: usize, fault: Fault, write: bool, sink: &mut S) {
         match fault {
             Fault::Handler if write => self.copy_private(v, sink), // do_cow_fault
-            Fault::Handler => {
-                if self.ptes[v] == Pte::None {
-                    self.set_pte(v, Pte::Ro, sink);
-                }
-            }
+            Fault::Handler if self.ptes[v] == Pte::None => self.set_pte(v, Pte::Ro, sink),
             // The PTE is checked again: if it changed meanwhile, the access repeats.
             Fault::MkwriteNew if self.ptes[v] == Pte::None => self.set_pte(v, Pte::Rw, sink),
             Fault::MkwriteWp if self.ptes[v] == Pte::Ro => self.set_pte(v, Pte::Rw, sink),

@@ -40,11 +40,10 @@ impl Mode {
     /// May two different nodes own these modes of one file at a time? Rule G2.
     #[inline]
     pub const fn compatible(self, other: Mode) -> bool {
-        match (self, other) {
-            (Mode::Un, _) | (_, Mode::Un) => true,
-            (Mode::Sh, Mode::Sh) | (Mode::Df, Mode::Df) => true,
-            _ => false,
-        }
+        matches!(
+            (self, other),
+            (Mode::Un, _) | (_, Mode::Un) | (Mode::Sh, Mode::Sh) | (Mode::Df, Mode::Df)
+        )
     }
 
     /// May file data be in the page cache of a node that owns this mode? Rule G1.

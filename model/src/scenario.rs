@@ -4,6 +4,72 @@
 //! environment events. Read from `model/scenarios/*.toml`. Every list of
 //! alternatives ("mode UN or EX", "PTE none or RO") multiplies the initial
 //! states: a verdict speaks of all of them.
+//!
+//! # The file
+//!
+//! Most keys can be left out. This one shows them all:
+//!
+//! ```
+//! # let text = r##"
+//! name = "example"              # default: the file's name
+//! description = "S2: the race"  # a sentence or two
+//! nodes = 2                     # 1 to 3; default 1
+//! lock = "dlm"                  # or "nolock", a local mount, the default of one node
+//! lock_object = "null"          # or "absent", never used (D1): where nothing is owned
+//! hold_time = true              # false: callbacks act at once (R2)
+//!
+//! [files.F1]
+//! pages = 2                     # 1 to 4; default 2
+//! mode = ["UN", "SH"]           # at the start, on every node; default "UN"
+//! cached = ["no", "clean"]      # or "dirty", all pages alike; default "no"
+//!
+//! [files.F2]
+//! mode = { node2 = "EX" }       # by node, both here and in `cached`; others: default
+//!
+//! [[tasks]]
+//! name = "P1"                   # default: P1, P2, …
+//! node = 1                      # from 1; default 1
+//! mm = "A"                      # address space; default: one of its own
+//! op = "direct_read"            # see `OpKind::NAMES`
+//! file = "F1"                   # for reads, writes and mmap
+//! page = 0                      # first page of the file; default 0
+//! open_file = "x"               # tasks with the same name share the open file
+//! buffer = [                    # one entry a page; for all but mmap
+//!     { shared = "F2", page = 0, pte = ["none"] },  # pte: none (default), ro, rw
+//!     { anon = "present" },                         # or "absent"
+//! ]
+//!
+//! [[tasks]]
+//! mm = "A"                      # a thread: on the node of its address space
+//! op = "munmap"
+//! environment = true            # may never start; default false
+//! buffer = { shared = "F2" }    # the same page as above: same mapping, same page
+//!
+//! [[tasks]]
+//! node = 2
+//! op = "buffered_write"
+//! file = "F2"
+//! buffer = [
+//!     { private = "F1", page = 1 },
+//!     { bad = true },           # `id = "x"` tells pages apart that look alike, and
+//! ]                             # makes anonymous or bad ones of two tasks the same
+//!
+//! [events]                      # how often things happen at most; default never
+//! reclaim = 1                   # memory pressure takes a page
+//! shrink = 1                    # the shrinker demotes an idle glock
+//! demand = { node = 1, file = "F1", mode = "EX", times = 1 }  # or a list of these
+//! expire = 2                    # minimum hold times; default: any number
+//!
+//! [switches]                    # see `Switches`
+//! gup_window = true
+//! # "##;
+//! # let s = glock_model::scenario::Scenario::from_toml(text, "x.toml");
+//! # let s = s.map_err(miette::Report::new).unwrap();
+//! # assert_eq!((s.name.as_str(), s.tasks.len(), s.vpages.len()), ("example", 3, 4));
+//! ```
+//!
+//! Everything listed has to occur in some consistent initial state
+//! ([`initial_assignments`]); an unknown key or word is an error.
 
 use crate::mode::Mode;
 

@@ -43,7 +43,7 @@ fn cached(s: &Scenario, initial: &Initial, node: usize, file: usize) -> bool {
             Page::Dirty => mode == Mode::Ex,
         };
         let pages = 0..s.files[file].pages as usize;
-        let as_said = pages.map(|page| {
+        let mut as_said = pages.map(|page| {
             let needed = s.vpages.iter().enumerate().map(|(v, spec)| {
                 let here = spec.kind.backing() == Some((file as u8, page as u8))
                     && s.mms[spec.mm as usize].node as usize == node;
@@ -56,7 +56,7 @@ fn cached(s: &Scenario, initial: &Initial, node: usize, file: usize) -> bool {
             let least = needed.max().unwrap_or(Page::Absent);
             initial.cached[node][file][page] == least.max(*said)
         });
-        possible && as_said.fold(true, |all, one| all && one)
+        possible && as_said.all(|page| page)
     })
 }
 

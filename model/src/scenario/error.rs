@@ -8,6 +8,8 @@ use std::ops::Range;
 const MAX_SHOWN_LINE: usize = 240;
 /// Longest piece of a file that is quoted inside a sentence, in characters.
 const MAX_QUOTED: usize = 40;
+/// Most choices that are listed.
+const MAX_CHOICES: usize = 12;
 
 /// A mistake in a scenario file, or a file that cannot be read.
 ///
@@ -126,7 +128,8 @@ impl Source<'_> {
         let line_end = self.text[start..]
             .find('\n')
             .map_or(self.text.len(), |i| start + i);
-        if line_end - line_start <= MAX_SHOWN_LINE {
+        if start - line_start <= MAX_SHOWN_LINE {
+            let line_end = self.boundary(line_end.min(start + MAX_SHOWN_LINE));
             let end = end.clamp(start, line_end);
             error.0.shown = Some(self.excerpt(line_start..line_end, start..end));
         }
@@ -147,7 +150,8 @@ impl Source<'_> {
             }
         }
         let skipped = self.text[..from].matches('\n').count();
-        let text = "\n".repeat(skipped) + &printable(&self.text[from..line.end]);
+        // The blank gives a caret at the end of the line a place to stand.
+        let text = "\n".repeat(skipped) + &printable(&self.text[from..line.end]) + " \n";
         let offset = skipped + (span.start - from);
         Shown {
             text: NamedSource::new(printable(self.file), text),
@@ -168,12 +172,15 @@ impl Source<'_> {
 /// The same text without control characters that could move a terminal's
 /// cursor; of the same length in bytes.
 fn printable(text: &str) -> String {
-    let shown = |c: char| match c {
-        '\n' | '\t' => c,
-        c if c.is_ascii_control() => '?',
-        c => c,
-    };
-    text.chars().map(shown).collect()
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => out.extend(std::iter::repeat_n('?', c.len_utf8())),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// `text` between backticks, shortened and escaped, for use in a sentence.
@@ -182,7 +189,10 @@ pub(super) fn quoted(text: &str) -> String {
     if short.len() < text.len() {
         short.push('…');
     }
-    format!("`{}`", short.escape_debug())
+    match short.is_empty() {
+        true => "\"\"".into(),
+        false => format!("`{}`", short.escape_debug()),
+    }
 }
 
 /// "a", "a and b", "a, b and c" with the conjunction given.
@@ -197,41 +207,42 @@ pub(super) fn joined<S: AsRef<str>>(words: &[S], conjunction: &str) -> String {
     }
 }
 
-/// What the user may have meant by `word`: "did you mean …?", or all choices.
+/// What the user may have meant by `word`: "did you mean …?", or all choices if
+/// they are few.
 pub(super) fn did_you_mean(word: &str, choices: &[&str]) -> String {
     let near = nearest(word, choices);
-    if !near.is_empty() {
-        let near: Vec<String> = near.iter().map(|n| quoted(n)).collect();
-        return format!("did you mean {}?", joined(&near, "or"));
-    }
-    let all: Vec<String> = choices.iter().map(|n| quoted(n)).collect();
-    match all.len() {
-        0 => "there is nothing to choose from".into(),
-        1 => format!("there is only {}", all[0]),
-        _ => format!("choose from {}", joined(&all, "and")),
+    let names = |words: &[&str]| -> Vec<String> {
+        let name = |word: &&str| format!("`{word}`");
+        words.iter().map(name).collect()
+    };
+    match (near.len(), choices.len()) {
+        (1..=MAX_CHOICES, _) => format!("did you mean {}?", joined(&names(&near), "or")),
+        (_, 1) => format!("there is only `{}`", choices[0]),
+        (_, 2..=MAX_CHOICES) => format!("choose from {}", joined(&names(choices), "and")),
+        _ => "nothing has a name like that".into(),
     }
 }
 
-/// The choices nearest to `word`, if near enough to be what was meant; else
-/// those that contain it.
+/// The choices that may be meant by `word`: those a slip of the finger away,
+/// else those that contain it, else the nearest if near enough.
 fn nearest<'a>(word: &str, choices: &[&'a str]) -> Vec<&'a str> {
     let word = normal(word);
     if word.is_empty() || word.len() > MAX_QUOTED {
         return Vec::new();
     }
-    let far = |choice: &&str| distance(&word, &normal(choice));
-    let near = choices
-        .iter()
-        .filter(|c| far(c) <= 1 + word.len() / 4)
-        .min_by_key(|c| far(c));
-    match near {
-        Some(choice) => vec![choice],
-        None => choices
-            .iter()
-            .filter(|c| word.len() >= 3 && normal(c).contains(&word))
-            .copied()
-            .collect(),
+    let measured = choices.iter().map(|c| (distance(&word, &normal(c)), *c));
+    let measured: Vec<(usize, &str)> = measured.collect();
+    let least = measured.iter().map(|(d, _)| *d).min().unwrap_or(0);
+    let containing = || {
+        let long = word.len() >= 3;
+        let all = choices.iter().filter(|c| long && normal(c).contains(&word));
+        all.copied().collect::<Vec<_>>()
+    };
+    if least > 1 && !containing().is_empty() {
+        return containing();
     }
+    let near = |(d, _): &&(usize, &str)| *d == least && least <= 1 + word.len() / 4;
+    measured.iter().filter(near).map(|(_, c)| *c).collect()
 }
 
 /// Lower case, with `_` for `-` and blanks.
@@ -275,7 +286,8 @@ mod tests {
     fn suggestions_are_near_or_contain_the_word() {
         let ops = ["direct_read", "buffered_read", "load"];
         assert_eq!(nearest("Direct-Read", &ops), ["direct_read"]);
-        assert_eq!(nearest("read", &ops), ["load"]);
+        assert_eq!(nearest("read", &ops), ["direct_read", "buffered_read"]);
+        assert_eq!(nearest("lod", &ops), ["load"]);
         assert_eq!(nearest("buffered", &ops), ["buffered_read"]);
         assert!(nearest("x", &ops).is_empty());
         assert!(nearest(&"x".repeat(100), &ops).is_empty());

@@ -253,7 +253,7 @@ impl Library {
                 let names: Vec<&str> = self.names().collect();
                 let message = format!("there is no scenario {}", quoted(name));
                 Err(ScenarioError::new(message).help(format!(
-                    "{}; a file is named by its path, with `.toml`",
+                    "{}\nor name a file by its path, with `.toml`",
                     did_you_mean(name, &names)
                 )))
             }

@@ -9,6 +9,7 @@ use super::start::Spans;
 use super::task::{Place, Tasks, no_tasks};
 use super::value::{Fields, Read, Value, in_order, one_or_many};
 use super::*;
+use crate::cluster::MAX_DEMANDS;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
@@ -328,6 +329,14 @@ fn read_events<'a>(
                 .error(value.span(), "this demand is listed already")
                 .label("again")
                 .help("raise its `times` instead"));
+        }
+        if demands.len() == MAX_DEMANDS {
+            return Err(source
+                .error(
+                    value.span(),
+                    format!("there are more than {MAX_DEMANDS} kinds of demand"),
+                )
+                .label("one too many"));
         }
         demands.push(demand);
     }

@@ -3,7 +3,7 @@
 
 use super::error::{ScenarioError, Source, joined};
 use super::initial::{
-    backed_by, compatible_modes, file_starts, page_allowed, pte_allowed, too_many,
+    FileStart, backed_by, compatible_modes, file_starts, page_allowed, pte_allowed, too_many,
 };
 use super::value::Read;
 use super::write::{page_name, pte_name};
@@ -36,7 +36,7 @@ pub(super) fn check(source: &Source, scenario: &Scenario, spans: &Spans) -> Read
         check.modes_go_together(file)?;
         check.cached_pages_have_a_mode(file)?;
         check.entries_have_a_mode(file)?;
-        check.everything_occurs(file)?;
+        check.every_mode_occurs(file)?;
     }
     check.lock_object_matters()?;
     check.not_too_many()
@@ -104,43 +104,50 @@ impl Check<'_> {
     fn entries_have_a_mode(&self, file: usize) -> Read<()> {
         let spec = &self.scenario.files[file];
         for (vpage, node) in backed_by(self.scenario, file) {
-            let v = &self.scenario.vpages[vpage];
             let modes = &spec.modes[node];
-            for pte in &v.initial {
-                if modes
-                    .iter()
-                    .any(|m| pte_allowed(self.scenario, vpage, *pte, *m))
-                {
-                    continue;
-                }
-                let span = self.spans.ptes[vpage].clone();
-                let (name, pte) = (&spec.name, pte_name(*pte));
-                if v.kind.backing().is_some_and(|(_, page)| page >= spec.pages) {
-                    let message = format!(
-                        "\"{pte}\" cannot be: {name} has {} pages, and nothing beyond \
-                         is ever mapped",
-                        spec.pages
-                    );
-                    return Err(self
-                        .never(span, message)
-                        .help("leave `pte` out: an access beyond the end is a bad address"));
-                }
-                let message = format!(
-                    "no mode listed for {name} on node {} allows \"{pte}\"",
-                    node + 1
-                );
-                let help = format!(
-                    "\"ro\" needs SH or EX, \"rw\" of a shared mapping EX; listed is {}",
-                    alternatives(modes)
-                );
-                return Err(self.never(span, message).help(help));
+            let allowed = |pte| {
+                let mut modes = modes.iter();
+                modes.any(|m| pte_allowed(self.scenario, vpage, pte, *m))
+            };
+            let entries = &self.scenario.vpages[vpage].initial;
+            if let Some(pte) = entries.iter().find(|p| !allowed(**p)) {
+                return Err(self.entry_without_mode(file, vpage, node, *pte));
             }
         }
         Ok(())
     }
 
+    fn entry_without_mode(
+        &self,
+        file: usize,
+        vpage: usize,
+        node: usize,
+        pte: Pte,
+    ) -> ScenarioError {
+        let spec = &self.scenario.files[file];
+        let span = self.spans.ptes[vpage].clone();
+        let (name, pages, pte) = (&spec.name, spec.pages, pte_name(pte));
+        let backing = self.scenario.vpages[vpage].kind.backing();
+        if backing.is_some_and(|(_, page)| page >= pages) {
+            let message = format!(
+                "\"{pte}\" cannot be: {name} has {pages} pages, and nothing beyond is ever mapped"
+            );
+            return self
+                .never(span, message)
+                .help("leave `pte` out: an access beyond the end is a bad address");
+        }
+        let message = format!(
+            "no mode listed for {name} on node {} allows \"{pte}\"",
+            node + 1
+        );
+        self.never(span, message).help(format!(
+            "\"ro\" needs SH or EX, \"rw\" of a shared mapping EX; listed is {}",
+            alternatives(&spec.modes[node])
+        ))
+    }
+
     /// What the checks above let pass may still contradict something together.
-    fn everything_occurs(&self, file: usize) -> Read<()> {
+    fn every_mode_occurs(&self, file: usize) -> Read<()> {
         let spec = &self.scenario.files[file];
         let starts = file_starts(self.scenario, file);
         if starts.is_empty() {
@@ -154,43 +161,25 @@ impl Check<'_> {
                 ));
         }
         for node in 0..self.scenario.nodes as usize {
-            for mode in &spec.modes[node] {
-                if !starts.iter().any(|s| s.modes[node] == *mode) {
-                    let message = format!(
-                        "node {} can never start with {mode} of {}",
-                        node + 1,
-                        spec.name
-                    );
-                    let span = self.spans.modes[file][node].clone();
-                    return Err(self.never(span, message).help(format!(
-                        "{mode} contradicts what is cached or mapped in every case: \
-                         leave it out, or add \"no\" to `cached` and \"none\" to `pte`"
-                    )));
-                }
-            }
-            for page in &spec.cached[node] {
-                if !starts.iter().any(|s| s.cached[node] == *page) {
-                    let message = format!(
-                        "{} pages of {} never occur on node {}",
-                        page_name(*page),
-                        spec.name,
-                        node + 1
-                    );
-                    let span = self.spans.cached[file][node].clone();
-                    return Err(self.never(span, message).help(CONTRADICTION));
-                }
-            }
+            self.modes_occur(file, node, &starts)?;
         }
-        for (vpage, _) in backed_by(self.scenario, file) {
-            for pte in &self.scenario.vpages[vpage].initial {
-                if !starts.iter().any(|s| s.ptes[vpage] == *pte) {
-                    let message = format!("\"{}\" never occurs", pte_name(*pte));
-                    let span = self.spans.ptes[vpage].clone();
-                    return Err(self.never(span, message).help(CONTRADICTION));
-                }
-            }
-        }
+        // Under a mode that occurs, so does everything it allows.
         Ok(())
+    }
+
+    fn modes_occur(&self, file: usize, node: usize, starts: &[FileStart]) -> Read<()> {
+        let spec = &self.scenario.files[file];
+        let occurs = |m: &&Mode| starts.iter().any(|s| s.modes[node] == **m);
+        let Some(mode) = spec.modes[node].iter().find(|m| !occurs(m)) else {
+            return Ok(());
+        };
+        let (name, number) = (&spec.name, node + 1);
+        let span = self.spans.modes[file][node].clone();
+        let message = format!("node {number} can never start with {mode} of {name}");
+        Err(self.never(span, message).help(format!(
+            "{mode} contradicts what is cached or mapped in every case: \
+             leave it out, or add \"no\" to `cached` and \"none\" to `pte`"
+        )))
     }
 
     fn lock_object_matters(&self) -> Read<()> {
@@ -221,8 +210,6 @@ impl Check<'_> {
         self.source.error(span, message).label("never happens")
     }
 }
-
-const CONTRADICTION: &str = "it contradicts the modes that the rest of the file allows";
 
 /// "SH", "UN or DF", … for a sentence.
 fn alternatives(modes: &[Mode]) -> String {

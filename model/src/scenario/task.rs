@@ -274,9 +274,11 @@ impl<'a> Tasks<'a> {
             return Err(self
                 .place
                 .source
-                .error(span, "an open file is of one file and on one node")
-                .label("another task has it open for something else")
-                .help("take another name, or leave `open_file` out"));
+                .error(span, "another task has this open file for something else")
+                .label("open elsewhere")
+                .help(
+                    "an open file is of one file, on one node: take another name, or leave it out",
+                ));
         }
         self.open_files.push(OpenFile {
             name: name.map(str::to_string),

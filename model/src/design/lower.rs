@@ -1,0 +1,1329 @@
+//! From the syntax tree to instructions: helpers are expanded in place, names
+//! become slots, conditions become branches.
+
+use super::ast::*;
+use super::graph::{self, MAX_NAMES, VarSet};
+use super::parse::suggestion;
+use super::problem::{MAX_PROBLEMS, Problem, Rule, Span};
+use super::statements::Kernel;
+use super::unit::Unit;
+use crate::mode::Mode;
+use crate::program::{
+    self, Arith, Cmp, Entry, Flag, MAX_NESTED_VARS, MAX_VARS, NqFlags, Op, Operand, Pc, Target,
+    Val, Var,
+};
+use std::collections::{HashMap, HashSet};
+
+/// How many instructions a design may have, helpers expanded.
+pub(super) const MAX_CODE: usize = 4096;
+/// How deep helpers may call helpers.
+const MAX_DEPTH: usize = 16;
+
+/// An instruction and the line it comes from.
+#[derive(Clone, Debug)]
+pub(super) struct Raw {
+    pub(super) op: Op,
+    /// Index into [`Lines::lines`].
+    pub(super) line: u16,
+    /// Made by the compiler, not written: may be removed.
+    generated: bool,
+}
+
+/// The statement lines of a program, each with its place.
+#[derive(Default)]
+pub(super) struct Lines {
+    pub(super) lines: Vec<program::Line>,
+    pub(super) spans: Vec<Span>,
+    known: HashMap<(usize, usize, u8), u16>,
+}
+
+impl Lines {
+    fn add(&mut self, frame: &Frame<'_>, line: &Line) -> u16 {
+        let key = (frame.source, line.span.start, frame.depth);
+        if let Some(&known) = self.known.get(&key) {
+            return known;
+        }
+        let index = self.lines.len() as u16;
+        self.lines.push(program::Line {
+            source: frame.source as u16,
+            number: line.number,
+            function: frame.function.name.text.clone(),
+            depth: frame.depth,
+            text: line.text.clone(),
+        });
+        self.spans.push(line.span.clone());
+        self.known.insert(key, index);
+        index
+    }
+}
+
+/// What a parameter stands for.
+#[derive(Clone, Copy, Debug)]
+enum Binding {
+    File,
+    Iter,
+    Value(Operand),
+    /// `&x`: a variable of the caller.
+    Ref(Var),
+}
+
+/// One function being expanded.
+struct Frame<'a> {
+    function: &'a Function,
+    source: usize,
+    depth: u8,
+    bindings: HashMap<&'a str, Binding>,
+    /// Names that are set somewhere in the function.
+    assigned: HashSet<&'a str>,
+    vars: HashMap<&'a str, Var>,
+    labels: HashMap<&'a str, Pc>,
+    /// Where `return` puts its value, in a helper.
+    result: Option<Var>,
+    /// Where `return` goes on, in a helper.
+    exit: Option<Pc>,
+}
+
+/// Expands one entry.
+pub(super) struct Lowering<'a> {
+    unit: &'a Unit,
+    entry: Entry,
+    lines: &'a mut Lines,
+    problems: &'a mut Vec<Problem>,
+    code: Vec<Raw>,
+    /// Jump targets are label numbers until [`Lowering::finish`].
+    labels: Vec<Option<Pc>>,
+    /// Name of each variable.
+    names: Vec<String>,
+    active: Vec<&'a str>,
+    line: u16,
+    source: usize,
+    too_large: bool,
+}
+
+/// A lowered entry: code with jump targets relative to it, and variable names.
+pub(super) struct Lowered {
+    pub(super) code: Vec<Raw>,
+    pub(super) names: Vec<String>,
+}
+
+/// Lowers the function an entry starts with.
+pub(super) fn lower<'a>(
+    unit: &'a Unit,
+    entry: Entry,
+    lines: &'a mut Lines,
+    problems: &'a mut Vec<Problem>,
+) -> Option<Lowered> {
+    let (source, function) = unit.function(entry.name())?;
+    let mut lowering = Lowering {
+        unit,
+        entry,
+        lines,
+        problems,
+        code: Vec::new(),
+        labels: Vec::new(),
+        names: Vec::new(),
+        active: vec![entry.name()],
+        line: 0,
+        source,
+        too_large: false,
+    };
+    let wanted: &[(&str, Binding)] = match entry.is_nested() || entry == Entry::Mmap {
+        true => &[("file", Binding::File)],
+        false => &[("file", Binding::File), ("iter", Binding::Iter)],
+    };
+    if function.params.len() != wanted.len() {
+        let params: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
+        let message = format!("wrong parameters of `{}`", entry.name());
+        let help = format!("write `{}({}):`", entry.name(), params.join(", "));
+        lowering.report(Problem::new(Rule::Entry, function.name.span.clone(), message).help(help));
+        return None;
+    }
+    let bound = wanted.iter().map(|(_, b)| *b).collect();
+    let mut frame = lowering.frame(function, source, 0, bound);
+    lowering.body(&mut frame);
+    Some(lowering.finish())
+}
+
+impl<'a> Lowering<'a> {
+    fn report(&mut self, problem: Problem) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem.in_source(self.source));
+        }
+    }
+
+    fn error(
+        &mut self,
+        rule: Rule,
+        span: &Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.report(Problem::new(rule, span.clone(), message).help(help));
+    }
+
+    // Code
+
+    fn emit(&mut self, op: Op) {
+        self.push(op, false);
+    }
+
+    fn emit_generated(&mut self, op: Op) {
+        self.push(op, true);
+    }
+
+    fn push(&mut self, op: Op, generated: bool) {
+        if self.code.len() >= MAX_CODE || self.labels.len() >= 2 * MAX_CODE {
+            if !self.too_large {
+                let (_, function) = self
+                    .unit
+                    .function(self.entry.name())
+                    .expect("being expanded");
+                let message = format!(
+                    "`{}` is too long: more than {MAX_CODE} instructions",
+                    self.entry.name()
+                );
+                let span = function.name.span.clone();
+                self.error(Rule::TooLarge, &span, message, "expand fewer helpers");
+            }
+            self.too_large = true;
+            return;
+        }
+        self.code.push(Raw {
+            op,
+            line: self.line,
+            generated,
+        });
+    }
+
+    fn new_label(&mut self) -> Pc {
+        if self.labels.len() < Pc::MAX as usize {
+            self.labels.push(None);
+        }
+        (self.labels.len() - 1) as Pc
+    }
+
+    fn place(&mut self, label: Pc) {
+        self.labels[label as usize] = Some(self.code.len() as Pc);
+    }
+
+    fn new_var(&mut self, name: &str, span: &Span) -> Var {
+        if self.names.len() >= MAX_NAMES {
+            if !self.too_large {
+                let message = format!("more than {MAX_NAMES} variables in `{}`", self.entry.name());
+                self.error(
+                    Rule::TooLarge,
+                    span,
+                    message,
+                    "use fewer variables or helpers",
+                );
+            }
+            self.too_large = true;
+            return Var(u8::MAX);
+        }
+        self.names.push(name.to_string());
+        Var((self.names.len() - 1) as u8)
+    }
+
+    // Functions
+
+    fn frame(
+        &mut self,
+        function: &'a Function,
+        source: usize,
+        depth: u8,
+        bound: Vec<Binding>,
+    ) -> Frame<'a> {
+        let params = function.params.iter().map(|p| p.text.as_str());
+        let mut labels = HashMap::new();
+        for line in &function.body {
+            if let Node::Label(name) = &line.node {
+                let label = self.new_label();
+                labels.insert(name.text.as_str(), label);
+            }
+        }
+        Frame {
+            function,
+            source,
+            depth,
+            bindings: params.zip(bound).collect(),
+            assigned: assigned(function),
+            vars: HashMap::new(),
+            labels,
+            result: None,
+            exit: None,
+        }
+    }
+
+    fn body(&mut self, frame: &mut Frame<'a>) {
+        for line in &frame.function.body {
+            if self.too_large || self.lines.lines.len() >= 4 * MAX_CODE {
+                return;
+            }
+            self.source = frame.source;
+            if let Node::Label(name) = &line.node {
+                let label = frame.labels[name.text.as_str()];
+                self.place(label);
+                continue;
+            }
+            self.line = self.lines.add(frame, line);
+            self.node(frame, &line.node);
+        }
+    }
+
+    fn node(&mut self, f: &mut Frame<'a>, node: &'a Node) {
+        match node {
+            Node::Label(_) => {}
+            Node::Do(stmt) => self.stmt(f, stmt),
+            Node::If(cond, Stmt::Goto(label)) => {
+                let to = self.label(f, label);
+                self.jump_if(f, cond, to, true);
+            }
+            Node::If(cond, stmt) => {
+                let skip = self.new_label();
+                self.jump_if(f, cond, skip, false);
+                self.stmt(f, stmt);
+                self.place(skip);
+            }
+        }
+    }
+
+    /// A label of the function; unknown ones have been reported.
+    fn label(&mut self, f: &Frame<'a>, name: &Name) -> Pc {
+        match f.labels.get(name.text.as_str()) {
+            Some(&label) => label,
+            None => self.new_label(),
+        }
+    }
+
+    fn stmt(&mut self, f: &mut Frame<'a>, stmt: &'a Stmt) {
+        match stmt {
+            Stmt::Goto(label) => {
+                let to = self.label(f, label);
+                self.emit(Op::Goto(to));
+            }
+            Stmt::Return(value) => self.return_(f, value.as_ref()),
+            Stmt::Set(place, op, value) => self.set(f, place, *op, value),
+            Stmt::Call(call) => self.call(f, call, None),
+        }
+    }
+
+    fn return_(&mut self, f: &mut Frame<'a>, value: Option<&'a Expr>) {
+        let Some(exit) = f.exit else {
+            let Some(value) = value else {
+                let span = self.lines.spans[self.line as usize].clone();
+                return self.error(
+                    Rule::Result,
+                    &span,
+                    "`return` without a value",
+                    "write `return 0`",
+                );
+            };
+            let operand = self.expr_operand(f, value);
+            return self.emit(Op::Return(operand));
+        };
+        match (f.result, value) {
+            (Some(to), Some(value)) => self.assign_expr(f, to, value),
+            (None, Some(Expr::Call(call))) => self.call(f, call, None),
+            (Some(_), None) => {
+                let span = self.lines.spans[self.line as usize].clone();
+                let message = format!(
+                    "`{}` is used for its value but returns none here",
+                    f.function.name.text
+                );
+                self.error(Rule::Result, &span, message, "write `return VALUE`");
+            }
+            (None, _) => {}
+        }
+        self.emit(Op::Goto(exit));
+        if let Some(last) = self.code.last_mut() {
+            last.generated = true;
+        }
+    }
+
+    // Conditions
+
+    /// Goes to `to` if the condition's value is `when`, else falls through.
+    fn jump_if(&mut self, f: &mut Frame<'a>, cond: &'a Cond, to: Pc, when: bool) {
+        match cond {
+            Cond::Not(inner) => self.jump_if(f, inner, to, !when),
+            Cond::And(parts) => self.jump_joined(f, parts, to, when, false),
+            Cond::Or(parts) => self.jump_joined(f, parts, to, when, true),
+            Cond::Truth(value) => {
+                let a = self.operand(f, value);
+                self.branch(a, Cmp::Ne, Operand::Const(Val::ZERO), to, when);
+            }
+            Cond::Compare(a, cmp, b) => {
+                let (a, b) = (self.operand(f, a), self.operand(f, b));
+                self.branch(a, *cmp, b, to, when);
+            }
+            Cond::Call(call) => {
+                let result = self.new_var(&call.name.text, &call.span);
+                self.call(f, call, Some(result));
+                let zero = Operand::Const(Val::ZERO);
+                self.branch(Operand::Var(result), Cmp::Ne, zero, to, when);
+            }
+        }
+    }
+
+    /// `and` is decided by its first false part, `or` by its first true one.
+    fn jump_joined(
+        &mut self,
+        f: &mut Frame<'a>,
+        parts: &'a [Cond],
+        to: Pc,
+        when: bool,
+        decides: bool,
+    ) {
+        if when == decides {
+            for part in parts {
+                self.jump_if(f, part, to, when);
+            }
+            return;
+        }
+        let skip = self.new_label();
+        let Some((last, first)) = parts.split_last() else {
+            return;
+        };
+        for part in first {
+            self.jump_if(f, part, skip, decides);
+        }
+        self.jump_if(f, last, to, when);
+        self.place(skip);
+    }
+
+    fn branch(&mut self, a: Operand, cmp: Cmp, b: Operand, to: Pc, when: bool) {
+        let opposite = match cmp {
+            _ if when => Some(cmp),
+            Cmp::Eq => Some(Cmp::Ne),
+            Cmp::Ne => Some(Cmp::Eq),
+            // Names that are no numbers are neither less nor greater.
+            _ => None,
+        };
+        if let Some(cmp) = opposite {
+            return self.emit(Op::Branch {
+                a,
+                cmp,
+                b,
+                then: to,
+            });
+        }
+        let holds = self.new_label();
+        self.emit(Op::Branch {
+            a,
+            cmp,
+            b,
+            then: holds,
+        });
+        self.emit_generated(Op::Goto(to));
+        self.place(holds);
+    }
+
+    // Values
+
+    fn operand(&mut self, f: &mut Frame<'a>, value: &'a Value) -> Operand {
+        match &value.kind {
+            ValueKind::Const(val) => Operand::Const(*val),
+            ValueKind::PagefaultDisabled => Operand::PagefaultDisabled,
+            ValueKind::LockedByMe(file) => {
+                self.file(f, file);
+                Operand::LockedByMe
+            }
+            ValueKind::Held(file) => {
+                self.file(f, file);
+                Operand::Held
+            }
+            ValueKind::Field(name, field) => {
+                self.iter(f, name);
+                if field.text != "count" {
+                    let message = format!("`{}.{}` cannot be read", name.text, field.text);
+                    self.error(
+                        Rule::Arguments,
+                        &value.span,
+                        message,
+                        "an iterator has a `count`: pages left",
+                    );
+                }
+                Operand::IterCount
+            }
+            ValueKind::Name(name) => self.name(f, name, &value.span),
+        }
+    }
+
+    fn name(&mut self, f: &mut Frame<'a>, name: &'a str, span: &Span) -> Operand {
+        match f.bindings.get(name) {
+            Some(Binding::Value(operand)) => return *operand,
+            Some(Binding::Ref(var)) => return Operand::Var(*var),
+            Some(Binding::File) => {
+                let help = format!("write `held {name}` for its glock's mode");
+                self.error(
+                    Rule::Arguments,
+                    span,
+                    format!("`{name}` is a file, not a value"),
+                    help,
+                );
+                return Operand::Const(Val::ZERO);
+            }
+            Some(Binding::Iter) => {
+                let help = format!("write `{name}.count` for the pages left");
+                self.error(
+                    Rule::Arguments,
+                    span,
+                    format!("`{name}` is an iterator, not a value"),
+                    help,
+                );
+                return Operand::Const(Val::ZERO);
+            }
+            None => {}
+        }
+        if let Some(flag) = self.unit.flag(name) {
+            return Operand::Flag(flag);
+        }
+        if f.assigned.contains(name) {
+            return Operand::Var(self.variable(f, name, span));
+        }
+        self.unknown_name(f, name, span);
+        Operand::Const(Val::ZERO)
+    }
+
+    fn unknown_name(&mut self, f: &Frame<'a>, name: &str, span: &Span) {
+        let known = f
+            .assigned
+            .iter()
+            .copied()
+            .chain(f.bindings.keys().copied())
+            .chain(
+                self.unit
+                    .flags
+                    .iter()
+                    .map(|(flag, _, _)| flag.name.as_str()),
+            )
+            .chain(Val::NAMES.iter().map(|(n, _)| *n));
+        let mut known: Vec<&str> = known.collect();
+        known.sort_unstable();
+        let otherwise = format!("set it first (`{name} = 0`), or declare `task flag {name}`");
+        let help = suggestion(name, known, &otherwise);
+        let message = format!("`{name}` is never set");
+        let problem = Problem::new(Rule::Variable, span.clone(), message)
+            .label("neither variable, parameter nor declared flag");
+        self.report(problem.help(help));
+    }
+
+    fn variable(&mut self, f: &mut Frame<'a>, name: &'a str, span: &Span) -> Var {
+        if let Some(&var) = f.vars.get(name) {
+            return var;
+        }
+        let var = self.new_var(name, span);
+        f.vars.insert(name, var);
+        var
+    }
+
+    fn file(&mut self, f: &Frame<'a>, name: &Name) {
+        if !matches!(f.bindings.get(name.text.as_str()), Some(Binding::File)) {
+            self.wrong_thing(f, name, "file", |b| matches!(b, Binding::File));
+        }
+    }
+
+    fn iter(&mut self, f: &Frame<'a>, name: &Name) {
+        if !matches!(f.bindings.get(name.text.as_str()), Some(Binding::Iter)) {
+            self.wrong_thing(f, name, "iterator", |b| matches!(b, Binding::Iter));
+        }
+    }
+
+    fn wrong_thing(
+        &mut self,
+        f: &Frame<'a>,
+        name: &Name,
+        what: &str,
+        fits: impl Fn(&Binding) -> bool,
+    ) {
+        let params = f.function.params.iter().map(|p| p.text.as_str());
+        let right = params
+            .clone()
+            .find(|p| f.bindings.get(p).is_some_and(&fits));
+        let help = match right {
+            Some(right) => format!("the {what} here is `{right}`"),
+            None => format!(
+                "`{}` has no {what} among its parameters",
+                f.function.name.text
+            ),
+        };
+        self.error(
+            Rule::Arguments,
+            &name.span,
+            format!("`{}` is not a {what}", name.text),
+            help,
+        );
+    }
+
+    /// A value in a form an instruction can read.
+    fn expr_operand(&mut self, f: &mut Frame<'a>, value: &'a Expr) -> Operand {
+        if let Expr::Value(value) = value {
+            return self.operand(f, value);
+        }
+        let span = self.lines.spans[self.line as usize].clone();
+        let name = match value {
+            Expr::Call(call) => call.name.text.as_str(),
+            _ => "value",
+        };
+        let to = self.new_var(name, &span);
+        self.assign_expr(f, to, value);
+        Operand::Var(to)
+    }
+
+    fn assign_expr(&mut self, f: &mut Frame<'a>, to: Var, value: &'a Expr) {
+        match value {
+            Expr::Call(call) => self.call(f, call, Some(to)),
+            _ => {
+                let (a, op) = self.simple(f, value);
+                self.emit(Op::Assign {
+                    to: Target::Var(to),
+                    a,
+                    op,
+                });
+            }
+        }
+    }
+
+    /// A value as one operand or two.
+    fn simple(
+        &mut self,
+        f: &mut Frame<'a>,
+        value: &'a Expr,
+    ) -> (Operand, Option<(Arith, Operand)>) {
+        match value {
+            Expr::Value(value) => (self.operand(f, value), None),
+            Expr::Binary(a, op, b) => {
+                let (a, b) = (self.operand(f, a), self.operand(f, b));
+                (a, Some((*op, b)))
+            }
+            Expr::Call(_) => (self.expr_operand(f, value), None),
+        }
+    }
+
+    // Assignments
+
+    fn set(&mut self, f: &mut Frame<'a>, place: &'a Place, op: SetOp, value: &'a Expr) {
+        match place.field.as_ref().map(|field| field.text.as_str()) {
+            Some("nofault") => return self.set_nofault(f, place, op, value),
+            Some("count") => {
+                self.iter(f, &place.name);
+                let (a, op) = self.updated(f, Operand::IterCount, op, value);
+                return self.emit(Op::Assign {
+                    to: Target::IterCount,
+                    a,
+                    op,
+                });
+            }
+            Some(field) => {
+                let message = format!("an iterator has no `{field}`");
+                let help = suggestion(field, ["count", "nofault"], "it has `count` and `nofault`");
+                return self.error(Rule::Arguments, &place.span, message, help);
+            }
+            None => {}
+        }
+        let name = place.name.text.as_str();
+        if let Some(flag) = self.unit.flag(name) {
+            let (a, op) = self.updated(f, Operand::Flag(flag), op, value);
+            self.check_range(flag, a, op, place);
+            return self.emit(Op::SetFlag { flag, a, op });
+        }
+        let to = match f.bindings.get(name) {
+            Some(Binding::Ref(var)) => *var,
+            Some(_) => {
+                let message = format!("parameter `{name}` cannot be set");
+                return self.error(
+                    Rule::Variable,
+                    &place.span,
+                    message,
+                    format!("let the caller pass `&{name}`, or use a variable"),
+                );
+            }
+            None => self.variable(f, name, &place.span),
+        };
+        match (op, value) {
+            (SetOp::Assign, Expr::Call(call)) => self.call(f, call, Some(to)),
+            _ => {
+                let (a, op) = self.updated(f, Operand::Var(to), op, value);
+                self.emit(Op::Assign {
+                    to: Target::Var(to),
+                    a,
+                    op,
+                });
+            }
+        }
+    }
+
+    /// The new value of `old` after `= value`, `+= value` or `-= value`.
+    fn updated(
+        &mut self,
+        f: &mut Frame<'a>,
+        old: Operand,
+        op: SetOp,
+        value: &'a Expr,
+    ) -> (Operand, Option<(Arith, Operand)>) {
+        match op {
+            SetOp::Assign => self.simple(f, value),
+            SetOp::Update(arith) => {
+                let by = self.expr_operand(f, value);
+                (old, Some((arith, by)))
+            }
+        }
+    }
+
+    fn set_nofault(&mut self, f: &mut Frame<'a>, place: &'a Place, op: SetOp, value: &'a Expr) {
+        self.iter(f, &place.name);
+        self.allowed(
+            &place.span,
+            "iter.nofault",
+            super::statements::Scope::Transfers,
+        );
+        let bit = match value {
+            Expr::Value(Value {
+                kind: ValueKind::Const(val),
+                ..
+            }) if op == SetOp::Assign => val.as_size(),
+            _ => None,
+        };
+        match bit {
+            Some(bit @ 0..=1) => self.emit(Op::IterNofault(bit == 1)),
+            _ => self.error(
+                Rule::Arguments,
+                &place.span,
+                "nofault is 0 or 1",
+                format!("write `{}.nofault = 1`", place.name.text),
+            ),
+        }
+    }
+
+    fn check_range(&mut self, flag: Flag, a: Operand, op: Option<(Arith, Operand)>, place: &Place) {
+        let decl = &self.unit.flags[flag.0 as usize].0;
+        let (name, max) = (decl.name.clone(), decl.max);
+        if let (Operand::Const(val), None) = (a, op)
+            && val.as_size().is_none_or(|n| n > max)
+        {
+            let message = format!("`{name}` cannot be {val}: its largest value is {max}");
+            self.error(
+                Rule::Flag,
+                &place.span,
+                message,
+                "declare a counter with a larger bound",
+            );
+        }
+    }
+
+    // Calls
+
+    fn allowed(&mut self, span: &Span, what: &str, scope: super::statements::Scope) -> bool {
+        if scope.allows(self.entry) {
+            return true;
+        }
+        let message = format!("`{what}` in `{}`", self.entry.name());
+        let help = format!("it may stand in {}", scope.describe());
+        let problem = Problem::new(Rule::Place, span.clone(), message).label("not allowed here");
+        self.report(problem.help(help));
+        false
+    }
+
+    fn call(&mut self, f: &mut Frame<'a>, call: &'a Call, to: Option<Var>) {
+        match Kernel::named(&call.name.text) {
+            Some(kernel) => self.kernel(f, kernel, call, to),
+            None => self.helper(f, call, to),
+        }
+    }
+
+    fn helper(&mut self, f: &mut Frame<'a>, call: &'a Call, result: Option<Var>) {
+        // Unknown statements have been reported.
+        let Some((source, function)) = self.unit.function(&call.name.text) else {
+            return;
+        };
+        if self.active.contains(&function.name.text.as_str()) {
+            let message = format!("`{}` calls itself", function.name.text);
+            let help = "helpers are expanded in place: use a loop with a label instead";
+            return self.error(Rule::Helper, &call.span, message, help);
+        }
+        if self.active.len() >= MAX_DEPTH {
+            let message = format!("helpers call helpers more than {MAX_DEPTH} deep");
+            return self.error(
+                Rule::TooLarge,
+                &call.span,
+                message,
+                "expand some of them by hand",
+            );
+        }
+        if call.args.len() != function.params.len() {
+            return self.wrong_count(function, call);
+        }
+        let bound = call
+            .args
+            .iter()
+            .map(|arg| self.bind(f, call, arg))
+            .collect();
+        let exit = self.new_label();
+        let mut inner = self.frame(function, source, f.depth + 1, bound);
+        inner.result = result;
+        inner.exit = Some(exit);
+        self.active.push(&function.name.text);
+        let line = self.line;
+        self.body(&mut inner);
+        self.active.pop();
+        self.line = line;
+        self.source = f.source;
+        self.place(exit);
+    }
+
+    fn wrong_count(&mut self, function: &Function, call: &Call) {
+        let params: Vec<&str> = function.params.iter().map(|p| p.text.as_str()).collect();
+        let message = format!(
+            "`{}` takes {} arguments, not {}",
+            function.name.text,
+            params.len(),
+            call.args.len()
+        );
+        let help = format!("write `{}({})`", function.name.text, params.join(", "));
+        self.error(Rule::Arguments, &call.span, message, help);
+    }
+
+    fn bind(&mut self, f: &mut Frame<'a>, call: &'a Call, arg: &'a Arg) -> Binding {
+        let value = match arg {
+            Arg::Ref(name) => return self.bind_ref(f, name),
+            Arg::Else(name) => {
+                let help = "only `gfs2_glock_nq … try` can be refused";
+                self.error(Rule::Arguments, &name.span, "`else` behind a helper", help);
+                return Binding::Value(Operand::Const(Val::ZERO));
+            }
+            Arg::Value(value) => value,
+        };
+        if let ValueKind::Name(name) = &value.kind
+            && let Some(binding @ (Binding::File | Binding::Iter)) = f.bindings.get(name.as_str())
+        {
+            return *binding;
+        }
+        let operand = self.operand(f, value);
+        let changes = |var: Var| {
+            let same = |name: &Name| {
+                f.vars.get(name.text.as_str()) == Some(&var)
+                    || matches!(f.bindings.get(name.text.as_str()), Some(Binding::Ref(v)) if *v == var)
+            };
+            call.args
+                .iter()
+                .any(|arg| matches!(arg, Arg::Ref(name) if same(name)))
+        };
+        match operand {
+            Operand::Const(_) => Binding::Value(operand),
+            Operand::Var(var) if !changes(var) => Binding::Value(operand),
+            _ => {
+                let copy = self.new_var("arg", &value.span);
+                self.emit(Op::Assign {
+                    to: Target::Var(copy),
+                    a: operand,
+                    op: None,
+                });
+                Binding::Value(Operand::Var(copy))
+            }
+        }
+    }
+
+    fn bind_ref(&mut self, f: &mut Frame<'a>, name: &'a Name) -> Binding {
+        match f.bindings.get(name.text.as_str()) {
+            Some(Binding::Ref(var)) => return Binding::Ref(*var),
+            None if self.unit.flag(&name.text).is_none() => {
+                return Binding::Ref(self.variable(f, &name.text, &name.span));
+            }
+            _ => {}
+        }
+        let message = format!(
+            "`&{}`: only a variable can be passed to be changed",
+            name.text
+        );
+        self.error(
+            Rule::Arguments,
+            &name.span,
+            message,
+            format!("pass `{}` without the `&`", name.text),
+        );
+        Binding::Value(Operand::Const(Val::ZERO))
+    }
+
+    fn kernel(&mut self, f: &mut Frame<'a>, kernel: Kernel, call: &'a Call, to: Option<Var>) {
+        if !self.allowed(&call.name.span, kernel.name(), kernel.scope()) {
+            return;
+        }
+        if to.is_some() && !kernel.has_result() {
+            let message = format!("`{}` has no result", kernel.name());
+            return self.error(
+                Rule::Result,
+                &call.span,
+                message,
+                format!("write `{}`", kernel.syntax()),
+            );
+        }
+        let before = self.problems.len();
+        let args = Args {
+            kernel,
+            call,
+            at: 0,
+        };
+        if let Some(op) = self.operation(f, args, to)
+            && self.problems.len() == before
+        {
+            self.emit(op);
+        }
+    }
+
+    fn operation(&mut self, f: &mut Frame<'a>, mut args: Args<'a>, to: Option<Var>) -> Option<Op> {
+        let (kernel, call) = (args.kernel, args.call);
+        // A result nobody wants goes into a variable nobody reads.
+        let result = |this: &mut Self| to.unwrap_or_else(|| this.new_var("ignored", &call.span));
+        let op = match kernel {
+            Kernel::GlockNq => return self.glock_nq(f, args, to),
+            Kernel::GlockDq => self.file_only(f, &mut args).map(|()| Op::Dq)?,
+            Kernel::InodeLock => self.file_only(f, &mut args).map(|()| Op::InodeLock)?,
+            Kernel::InodeUnlock => self.file_only(f, &mut args).map(|()| Op::InodeUnlock)?,
+            Kernel::PagefaultDisable => Op::PagefaultDisable,
+            Kernel::PagefaultEnable => Op::PagefaultEnable,
+            Kernel::UnlockPage => Op::UnlockPage,
+            Kernel::Unpin => self.iter_arg(f, &mut args).map(|()| Op::Unpin)?,
+            Kernel::DioRw => return self.dio_rw(f, args, to),
+            Kernel::ReadIter => {
+                self.file_only(f, &mut args)?;
+                self.iter_arg(f, &mut args)?;
+                let noio = args.option("noio");
+                Op::ReadIter {
+                    to: result(self),
+                    noio,
+                }
+            }
+            Kernel::BufferedWrite => {
+                self.file_only(f, &mut args)?;
+                self.iter_arg(f, &mut args)?;
+                Op::BufferedWrite { to: result(self) }
+            }
+            Kernel::FaultInReadable | Kernel::FaultInWriteable => {
+                self.iter_arg(f, &mut args)?;
+                let window = self.value_arg(f, &mut args)?;
+                let write = kernel == Kernel::FaultInWriteable;
+                Op::FaultIn {
+                    to: result(self),
+                    write,
+                    window,
+                }
+            }
+            Kernel::FaultInReadableOld => {
+                self.iter_arg(f, &mut args)?;
+                Op::FaultInReadable { to: result(self) }
+            }
+            Kernel::Pin => {
+                self.iter_arg(f, &mut args)?;
+                let window = self.value_arg(f, &mut args)?;
+                Op::Pin {
+                    to: result(self),
+                    window,
+                }
+            }
+            Kernel::FilemapFault => {
+                self.file_only(f, &mut args)?;
+                Op::FilemapFault { to: result(self) }
+            }
+            Kernel::DirtyPage => {
+                self.file_only(f, &mut args)?;
+                Op::DirtyPage { to: result(self) }
+            }
+        };
+        self.no_more(&args)?;
+        Some(op)
+    }
+
+    /// The next argument must be there.
+    fn argument(&mut self, args: &mut Args<'a>, what: &str) -> Option<&'a Arg> {
+        let arg = args.next();
+        if arg.is_none() {
+            let end = args.call.span.end;
+            let message = format!("`{}` lacks {what}", args.kernel.name());
+            let problem = Problem::new(Rule::Arguments, end..end, message)
+                .label(format!("{what} belongs here"));
+            self.report(problem.help(args.help()));
+        }
+        arg
+    }
+
+    fn no_more(&mut self, args: &Args<'a>) -> Option<()> {
+        let Some(arg) = args.call.args.get(args.at) else {
+            return Some(());
+        };
+        let message = format!("`{}` does not take this argument", args.kernel.name());
+        self.error(Rule::Arguments, arg.span(), message, args.help());
+        None
+    }
+
+    fn named_arg(&mut self, args: &mut Args<'a>, what: &str) -> Option<Name> {
+        match self.argument(args, what)? {
+            Arg::Value(Value {
+                kind: ValueKind::Name(text),
+                span,
+            }) => Some(Name {
+                text: text.clone(),
+                span: span.clone(),
+            }),
+            other => {
+                let message = format!("`{}` wants {what} here", args.kernel.name());
+                self.error(Rule::Arguments, other.span(), message, args.help());
+                None
+            }
+        }
+    }
+
+    fn file_only(&mut self, f: &Frame<'a>, args: &mut Args<'a>) -> Option<()> {
+        let name = self.named_arg(args, "the file")?;
+        self.file(f, &name);
+        Some(())
+    }
+
+    fn iter_arg(&mut self, f: &Frame<'a>, args: &mut Args<'a>) -> Option<()> {
+        let name = self.named_arg(args, "the iterator")?;
+        self.iter(f, &name);
+        Some(())
+    }
+
+    fn value_arg(&mut self, f: &mut Frame<'a>, args: &mut Args<'a>) -> Option<Operand> {
+        match self.argument(args, "a number of pages")? {
+            Arg::Value(value) => Some(self.operand(f, value)),
+            other => {
+                self.error(
+                    Rule::Arguments,
+                    other.span(),
+                    "only helpers take `&` arguments",
+                    args.help(),
+                );
+                None
+            }
+        }
+    }
+
+    fn dio_rw(&mut self, f: &mut Frame<'a>, mut args: Args<'a>, to: Option<Var>) -> Option<Op> {
+        self.file_only(f, &mut args)?;
+        self.iter_arg(f, &mut args)?;
+        let partial = args.option("partial");
+        let mut done = None;
+        if args.option("done") {
+            let name = self.named_arg(&mut args, "a variable")?;
+            let text = args.last_name()?;
+            match self.name(f, text, &name.span) {
+                Operand::Var(var) => done = Some(var),
+                _ => {
+                    let message = format!("`{}` is not a variable", name.text);
+                    self.error(Rule::Arguments, &name.span, message, args.help());
+                }
+            }
+        }
+        self.no_more(&args)?;
+        let to = to.unwrap_or_else(|| self.new_var("ignored", &args.call.span));
+        Some(Op::DioRw { to, partial, done })
+    }
+
+    fn glock_nq(&mut self, f: &mut Frame<'a>, mut args: Args<'a>, to: Option<Var>) -> Option<Op> {
+        self.file_only(f, &mut args)?;
+        let mode = self.mode(&mut args)?;
+        let mut flags = NqFlags::NONE;
+        let mut refused = None;
+        while let Some(arg) = args.next() {
+            match arg {
+                Arg::Else(label) => refused = Some((self.label(f, label), label)),
+                _ => flags = NqFlags(flags.0 | self.nq_flag(arg, &args)?.0),
+            }
+        }
+        if let Some((_, label)) = &refused
+            && !flags.is_try()
+        {
+            let help = format!(
+                "add `try`: `gfs2_glock_nq FILE {mode} try else {}`",
+                label.text
+            );
+            self.error(
+                Rule::Arguments,
+                &label.span,
+                "only a `try` request can be refused",
+                help,
+            );
+        }
+        if flags.is_try() && to.is_none() && refused.is_none() {
+            let message = "the refusal of this TRY request is ignored";
+            let help = "add `else LABEL`, or test the result: `ret = gfs2_glock_nq …` and `if ret == GLR_TRYFAILED …`";
+            let problem = Problem::new(Rule::TryIgnored, args.call.span.clone(), message);
+            self.report(problem.label("goes on as if it held the glock").help(help));
+        }
+        Some(Op::Nq {
+            mode,
+            flags,
+            to,
+            refused: refused.map(|(pc, _)| pc),
+        })
+    }
+
+    fn mode(&mut self, args: &mut Args<'a>) -> Option<Mode> {
+        let arg = self.argument(args, "a mode")?;
+        if let Arg::Value(Value {
+            kind: ValueKind::Const(val),
+            ..
+        }) = arg
+            && let Some(mode) = Mode::ALL
+                .into_iter()
+                .skip(1)
+                .find(|m| Val::mode(*m) == *val)
+        {
+            return Some(mode);
+        }
+        self.error(
+            Rule::Arguments,
+            arg.span(),
+            "not a mode a glock can be held in",
+            "modes are SH, DF and EX",
+        );
+        None
+    }
+
+    fn nq_flag(&mut self, arg: &Arg, args: &Args<'a>) -> Option<NqFlags> {
+        const FLAGS: [(&str, NqFlags); 3] = [
+            ("try", NqFlags::TRY),
+            ("try_1cb", NqFlags::TRY_1CB),
+            ("any", NqFlags::ANY),
+        ];
+        let word = match arg {
+            Arg::Value(Value {
+                kind: ValueKind::Name(word),
+                ..
+            }) => word.as_str(),
+            _ => "",
+        };
+        let known = FLAGS.iter().find(|(name, _)| *name == word);
+        if known.is_none() {
+            let help = suggestion(word, FLAGS.iter().map(|(n, _)| *n), &args.help());
+            self.error(
+                Rule::Arguments,
+                arg.span(),
+                "unknown option of `gfs2_glock_nq`",
+                help,
+            );
+        }
+        known.map(|(_, flags)| *flags)
+    }
+
+    // The end
+
+    /// Removes what the compiler made and does not need; resolves labels.
+    fn finish(self) -> Lowered {
+        let len = self.code.len();
+        let target = |label: Pc| {
+            self.labels
+                .get(label as usize)
+                .copied()
+                .flatten()
+                .map_or(len, usize::from)
+        };
+        let mut ops: Vec<Op> = self.code.iter().map(|raw| raw.op).collect();
+        for op in &mut ops {
+            graph::retarget(op, |label| target(label) as Pc);
+        }
+        let mut keep = graph::reachable(&ops);
+        // Where control really goes on from each place.
+        let mut next = vec![len; len + 1];
+        for at in (0..len).rev() {
+            if let (Op::Goto(to), true) = (ops[at], self.code[at].generated)
+                && to as usize > at
+                && next[to as usize] == next[at + 1]
+            {
+                keep[at] = false;
+            }
+            next[at] = if keep[at] { at } else { next[at + 1] };
+        }
+        let mut index = vec![0; len + 1];
+        for at in 0..len {
+            index[at + 1] = index[at] + usize::from(keep[at]);
+        }
+        let mut code = Vec::new();
+        for (at, raw) in self
+            .code
+            .into_iter()
+            .enumerate()
+            .filter(|(at, _)| keep[*at])
+        {
+            let mut op = ops[at];
+            graph::retarget(&mut op, |pc| index[next[(pc as usize).min(len)]] as Pc);
+            code.push(Raw { op, ..raw });
+        }
+        Lowered {
+            code,
+            names: self.names,
+        }
+    }
+}
+
+/// The arguments of a kernel operation, taken one by one.
+#[derive(Clone, Copy)]
+struct Args<'a> {
+    kernel: Kernel,
+    call: &'a Call,
+    at: usize,
+}
+
+impl<'a> Args<'a> {
+    fn next(&mut self) -> Option<&'a Arg> {
+        let arg = self.call.args.get(self.at);
+        self.at += usize::from(arg.is_some());
+        arg
+    }
+
+    fn name_at(&self, at: usize) -> Option<&'a str> {
+        match self.call.args.get(at)? {
+            Arg::Value(Value {
+                kind: ValueKind::Name(name),
+                ..
+            }) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Takes the next argument if it is this word.
+    fn option(&mut self, word: &str) -> bool {
+        let there = self.name_at(self.at) == Some(word);
+        self.at += usize::from(there);
+        there
+    }
+
+    /// The argument taken last, as a name.
+    fn last_name(&self) -> Option<&'a str> {
+        self.name_at(self.at.checked_sub(1)?)
+    }
+
+    fn help(&self) -> String {
+        format!("write `{}`", self.kernel.syntax())
+    }
+}
+
+/// The names a function sets.
+fn assigned(function: &Function) -> HashSet<&str> {
+    fn refs(call: &Call) -> impl Iterator<Item = &str> {
+        call.args.iter().filter_map(|arg| match arg {
+            Arg::Ref(name) => Some(name.text.as_str()),
+            _ => None,
+        })
+    }
+    fn in_cond<'a>(cond: &'a Cond, names: &mut HashSet<&'a str>) {
+        match cond {
+            Cond::Call(call) => names.extend(refs(call)),
+            Cond::Not(inner) => in_cond(inner, names),
+            Cond::And(parts) | Cond::Or(parts) => {
+                parts.iter().for_each(|part| in_cond(part, names))
+            }
+            Cond::Compare(..) | Cond::Truth(_) => {}
+        }
+    }
+    let mut names = HashSet::new();
+    for line in &function.body {
+        let stmt = match &line.node {
+            Node::Label(_) => continue,
+            Node::Do(stmt) => stmt,
+            Node::If(cond, stmt) => {
+                in_cond(cond, &mut names);
+                stmt
+            }
+        };
+        if let Stmt::Set(
+            Place {
+                name, field: None, ..
+            },
+            ..,
+        ) = stmt
+        {
+            names.insert(&name.text);
+        }
+        if let Stmt::Call(call)
+        | Stmt::Set(_, _, Expr::Call(call))
+        | Stmt::Return(Some(Expr::Call(call))) = stmt
+        {
+            names.extend(refs(call));
+        }
+    }
+    names
+}
+
+/// Gives variables slots, so that no two that live at the same time share one.
+/// Variables of one name share a slot between entries where that is possible.
+pub(super) fn share_slots(
+    lowered: &mut Lowered,
+    entry: Entry,
+    slot_names: &mut Vec<String>,
+) -> Result<Vec<u16>, Vec<String>> {
+    let max = if entry.is_nested() {
+        MAX_NESTED_VARS
+    } else {
+        MAX_VARS
+    };
+    let ops: Vec<Op> = lowered.code.iter().map(|raw| raw.op).collect();
+    let live = graph::live(&ops);
+    let rivals = rivals(&ops, &live, lowered.names.len());
+    let mut slots: Vec<Option<u8>> = vec![None; lowered.names.len()];
+    let order = ops
+        .iter()
+        .flat_map(|op| graph::uses(op).chain(graph::sets(op)));
+    for var in order {
+        if slots[var.0 as usize].is_some() {
+            continue;
+        }
+        let name = &lowered.names[var.0 as usize];
+        let taken: Vec<u8> = rivals[var.0 as usize]
+            .iter()
+            .filter_map(|v| slots[v.0 as usize])
+            .collect();
+        let free = |slot: &usize| !taken.contains(&(*slot as u8));
+        let has_name = |slot: usize| {
+            slot_names
+                .get(slot)
+                .is_some_and(|n| n.split('/').any(|n| n == name))
+        };
+        let named = (0..slot_names.len())
+            .filter(free)
+            .find(|&slot| has_name(slot));
+        let fresh = (slot_names.len() < max).then_some(slot_names.len());
+        let Some(slot) = named.or(fresh).or_else(|| (0..max).find(free)) else {
+            let rival = rivals[var.0 as usize]
+                .iter()
+                .map(|v| lowered.names[v.0 as usize].clone());
+            return Err(rival.chain([name.clone()]).collect());
+        };
+        if slot == slot_names.len() {
+            slot_names.push(name.clone());
+        } else if !has_name(slot) {
+            slot_names[slot] = format!("{}/{name}", slot_names[slot]);
+        }
+        slots[var.0 as usize] = Some(slot as u8);
+    }
+    let slot = |var: Var| Var(slots[var.0 as usize].unwrap_or_default());
+    for raw in &mut lowered.code {
+        graph::rename(&mut raw.op, slot);
+    }
+    Ok(live
+        .iter()
+        .map(|set| set.iter().fold(0, |bits, var| bits | 1 << slot(var).0))
+        .collect())
+}
+
+/// Per variable: those that must not share its slot.
+fn rivals(ops: &[Op], live: &[VarSet], vars: usize) -> Vec<VarSet> {
+    let mut rivals = vec![VarSet::default(); vars];
+    let mut rival = |a: Var, set: VarSet| {
+        for b in set.iter().filter(|&b| b != a) {
+            rivals[a.0 as usize].insert(b);
+            rivals[b.0 as usize].insert(a);
+        }
+    };
+    for (pc, op) in ops.iter().enumerate() {
+        if let Some(var) = graph::sets(op) {
+            rival(var, graph::live_after(pc, op, live));
+        }
+    }
+    // Those that are live at the start are all 0 there, but may differ later.
+    if let Some(&first) = live.first() {
+        first.iter().for_each(|var| rival(var, first));
+    }
+    rivals
+}
