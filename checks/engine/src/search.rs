@@ -34,8 +34,11 @@ const CHUNK: usize = 256;
 /// Chunks per thread between two commits.
 const CHUNKS_PER_THREAD: usize = 8;
 
-/// Successors looked up at a time.
-const GROUP: usize = 32;
+/// How many lookups ahead memory is requested; a power of two.
+const AHEAD: usize = 16;
+
+/// Candidates remembered while a chunk is expanded.
+const RECENT: usize = 1 << 12;
 
 /// The predecessor of an initial state.
 const NOBODY: Index = Index::MAX;
@@ -457,15 +460,23 @@ impl<S: System> Explored<S> {
     }
 }
 
+/// What is kept of a successor beside its encoding.
+#[derive(Clone, Copy)]
+struct Candidate {
+    hash: u32,
+    /// The state it comes from.
+    parent: Index,
+}
+
 /// A stretch of a level: what its expansion gave.
 struct Chunk<S: System> {
     range: Range<Index>,
     batch: BatchOf<S>,
-    /// For each candidate its hash and the state it comes from.
-    hashes: Vec<u32>,
-    parents: Vec<Index>,
+    candidates: Vec<Candidate>,
     /// The candidates not known to be old, in order.
     fresh: Vec<u32>,
+    /// By hash, a candidate of this chunk that may be equal to the next.
+    recent: Vec<u32>,
     found: Found,
     coverage: S::Coverage,
     edges: u64,
@@ -480,9 +491,9 @@ impl<S: System> Default for Chunk<S> {
         Self {
             range: 0..0,
             batch: BatchOf::<S>::default(),
-            hashes: Vec::new(),
-            parents: Vec::new(),
+            candidates: Vec::new(),
             fresh: Vec::new(),
+            recent: Vec::new(),
             found: Found::default(),
             coverage: S::Coverage::default(),
             edges: 0,
@@ -497,23 +508,22 @@ impl<S: System> Default for Chunk<S> {
 impl<S: System> Chunk<S> {
     fn restart(&mut self, range: Range<Index>) {
         S::Store::clear(&mut self.batch);
-        self.hashes.clear();
-        self.parents.clear();
+        self.candidates.clear();
         self.fresh.clear();
         *self = Self {
             range,
             batch: std::mem::take(&mut self.batch),
-            hashes: std::mem::take(&mut self.hashes),
-            parents: std::mem::take(&mut self.parents),
+            candidates: std::mem::take(&mut self.candidates),
             fresh: std::mem::take(&mut self.fresh),
+            recent: std::mem::take(&mut self.recent),
             ..Self::default()
         };
     }
 
     fn bytes(&self) -> usize {
         S::Store::batch_bytes(&self.batch)
-            + (self.hashes.capacity() + self.parents.capacity() + self.fresh.capacity())
-                * size_of::<u32>()
+            + self.candidates.capacity() * size_of::<Candidate>()
+            + (self.fresh.capacity() + RECENT) * size_of::<u32>()
     }
 
     /// Evaluates the properties in every state of the range.
@@ -532,7 +542,7 @@ impl<S: System> Chunk<S> {
                 self.judge(system, explored, index, state);
                 if system.stop_at(state) {
                     self.stopped += 1;
-                } else if !self.collect(system, index, state) {
+                } else if !self.collect(system, explored, index, state) {
                     self.terminal += 1;
                     match system.deadlocked(state) {
                         Some(true) => self.found.note(Place::Deadlock, index),
@@ -542,7 +552,6 @@ impl<S: System> Chunk<S> {
                 }
             });
         }
-        self.fresh.extend(0..self.hashes.len() as u32);
     }
 
     #[inline]
@@ -562,27 +571,54 @@ impl<S: System> Chunk<S> {
     }
 
     /// Adds the successors of a state to the candidates; false if it has none.
+    ///
+    /// Steps that change nothing, and those to a state that a step of the same chunk led to not
+    /// long before, are not looked up: where independent steps commute there are many.
     #[inline]
-    fn collect(&mut self, system: &S, index: Index, state: &StateOf<S>) -> bool {
+    fn collect(
+        &mut self,
+        system: &S,
+        explored: &Explored<S>,
+        index: Index,
+        state: &StateOf<S>,
+    ) -> bool {
         let Self {
             batch,
-            hashes,
-            parents,
+            candidates,
+            fresh,
+            recent,
             coverage,
             ..
         } = self;
         let model = system.model();
-        let before = hashes.len();
+        let store = &explored.store;
+        let own_hash = store.hash(index);
+        let before = candidates.len();
         let mut outside = 0;
+        recent.resize(RECENT, 0);
         system.expand(state, coverage, &mut |next| {
-            if model.within_boundary(&next) {
-                hashes.push(system.encode(batch, next));
-                parents.push(index);
-            } else {
+            if !model.within_boundary(&next) {
                 outside += 1;
+                return;
+            }
+            let at = candidates.len();
+            let hash = system.encode(batch, next);
+            let twin = &mut recent[hash as usize % RECENT];
+            let known = hash == own_hash && store.equals(index, batch, at)
+                || candidates
+                    .get(*twin as usize)
+                    .is_some_and(|candidate| candidate.hash == hash)
+                    && S::Store::same(batch, *twin as usize, at);
+            candidates.push(Candidate {
+                hash,
+                parent: index,
+            });
+            if !known {
+                *twin = at as u32;
+                fresh.push(at as u32);
             }
         });
-        let edges = hashes.len() - before;
+        let edges = candidates.len() - before;
         self.edges += edges as u64;
         self.outside += outside;
         edges > 0 || outside > 0
@@ -593,21 +629,20 @@ impl<S: System> Chunk<S> {
         let Explored { store, table, .. } = explored;
         let Self {
             batch,
-            hashes,
+            candidates,
             fresh,
             ..
         } = self;
         let mut kept = 0;
-        for first in (0..fresh.len()).step_by(GROUP) {
-            let group = first..(first + GROUP).min(fresh.len());
-            warm(table, store, hashes, &fresh[group.clone()]);
-            for i in group {
-                let at = fresh[i];
-                let equal = |index| store.equals(index, batch, at as usize);
-                if table.find(hashes[at as usize], equal).is_err() {
-                    fresh[kept] = at;
-                    kept += 1;
-                }
+        let mut ahead = Ahead::new(table, store, candidates, fresh);
+        for i in 0..fresh.len() {
+            let guess = ahead.guess(table, store, candidates, fresh, i);
+            let at = fresh[i];
+            let equal = |index| store.equals(index, batch, at as usize);
+            if !guess.is_some_and(equal) && table.find(candidates[at as usize].hash, equal).is_err()
+            {
+                fresh[kept] = at;
+                kept += 1;
             }
         }
         fresh.truncate(kept);
@@ -621,15 +656,60 @@ fn ones(bits: u64) -> impl Iterator<Item = u32> {
         .take(bits.count_ones() as usize)
 }
 
-/// Requests the memory that looking up these candidates will need.
-#[inline]
-fn warm(table: &Table, store: &impl Store, hashes: &[u32], candidates: &[u32]) {
-    for &at in candidates {
-        table.prefetch(hashes[at as usize]);
+/// Looks ahead in a list of candidates, so that the memory which a lookup needs is on its way when
+/// its turn comes: first the line of the table, then the state that the line points to.
+struct Ahead {
+    /// Numbers of states to compare with first, for the next candidates; only guesses.
+    guesses: [Option<Index>; AHEAD],
+}
+
+impl Ahead {
+    fn new(table: &Table, store: &impl Store, all: &[Candidate], fresh: &[u32]) -> Self {
+        let mut ahead = Self {
+            guesses: [None; AHEAD],
+        };
+        for &at in &fresh[..fresh.len().min(AHEAD)] {
+            table.prefetch(all[at as usize].hash);
+        }
+        for i in 0..AHEAD {
+            ahead.look(table, store, all, fresh, i);
+        }
+        ahead
     }
-    for &at in candidates {
-        if let Some(index) = table.guess(hashes[at as usize]) {
-            store.prefetch(index);
+
+    /// The state that the `i`-th candidate may be; to be called once for each in turn.
+    #[inline]
+    fn guess(
+        &mut self,
+        table: &Table,
+        store: &impl Store,
+        all: &[Candidate],
+        fresh: &[u32],
+        i: usize,
+    ) -> Option<Index> {
+        let guess = self.guesses[i % AHEAD];
+        self.look(table, store, all, fresh, i + AHEAD);
+        guess
+    }
+
+    #[inline]
+    fn look(
+        &mut self,
+        table: &Table,
+        store: &impl Store,
+        all: &[Candidate],
+        fresh: &[u32],
+        i: usize,
+    ) {
+        if let Some(&at) = fresh.get(i + AHEAD) {
+            table.prefetch(all[at as usize].hash);
+        }
+        if let Some(&at) = fresh.get(i) {
+            let guess = table.guess(all[at as usize].hash);
+            if let Some(index) = guess {
+                store.prefetch(index);
+            }
+            self.guesses[i % AHEAD] = guess;
         }
     }
 }
@@ -696,9 +776,11 @@ impl<S: System> Running<'_, S> {
                 let hash = self
                     .system
                     .encode(&mut chunk.batch, std::borrow::Cow::Owned(state));
-                chunk.fresh.push(chunk.hashes.len() as u32);
-                chunk.hashes.push(hash);
-                chunk.parents.push(NOBODY);
+                chunk.fresh.push(chunk.candidates.len() as u32);
+                chunk.candidates.push(Candidate {
+                    hash,
+                    parent: NOBODY,
+                });
             }
         }
         let flow = self.commit(&mut chunk);
@@ -789,41 +871,40 @@ impl<S: System> Running<'_, S> {
     fn store_fresh(&mut self, chunk: &mut Chunk<S>) -> Flow {
         let Chunk {
             batch,
-            hashes,
-            parents,
+            candidates,
             fresh,
             ..
         } = chunk;
-        for group in fresh.chunks(GROUP) {
-            warm(&self.explored.table, &self.explored.store, hashes, group);
-            for &at in group {
-                let at = at as usize;
-                let Explored { store, table, .. } = &mut self.explored;
-                let Err(mut vacant) =
-                    table.find(hashes[at], |index| store.equals(index, batch, at))
-                else {
-                    continue;
-                };
-                if Some(store.len()) == self.limits.states {
-                    return Err(Unfinished::States);
-                }
-                if store.len() == table.capacity() {
-                    self.grow()?;
-                    vacant = match self.explored.table.find(hashes[at], |_| false) {
-                        Err(vacant) => vacant,
-                        Ok(_) => unreachable!("nothing is equal"),
-                    };
-                }
-                let Explored {
-                    store,
-                    table,
-                    parents: stored_parents,
-                    ..
-                } = &mut self.explored;
-                table.insert(vacant, hashes[at], store.len() as Index);
-                store.append(batch, at);
-                stored_parents.push([parents[at]]);
+        let Explored { store, table, .. } = &self.explored;
+        let mut ahead = Ahead::new(table, store, candidates, fresh);
+        for i in 0..fresh.len() {
+            let at = fresh[i] as usize;
+            let Explored { store, table, .. } = &self.explored;
+            let guess = ahead.guess(table, store, candidates, fresh, i);
+            let equal = |index| store.equals(index, batch, at);
+            if guess.is_some_and(equal) {
+                continue;
             }
+            let Candidate { hash, parent } = candidates[at];
+            let Err(mut vacant) = table.find(hash, equal) else {
+                continue;
+            };
+            if Some(store.len()) == self.limits.states {
+                return Err(Unfinished::States);
+            }
+            if store.len() == table.capacity() {
+                self.grow()?;
+                vacant = self.explored.table.vacant(hash);
+            }
+            let Explored {
+                store,
+                table,
+                parents,
+                ..
+            } = &mut self.explored;
+            table.insert(vacant, hash, store.len() as Index);
+            store.append(batch, at);
+            parents.push([parent]);
         }
         Ok(())
     }
@@ -837,8 +918,9 @@ impl<S: System> Running<'_, S> {
         let free = self.limits.memory_bytes.map_or(usize::MAX, |limit| {
             limit.saturating_sub(self.explored.bytes_without_table() + self.buffer_bytes())
         });
-        // A half more; close to the limit on memory, a little.
-        let wanted = [states / 2, states / 8, states / 32]
+        // As much again while that is cheap, then a half more; close to the limit on memory, a little.
+        let more = if states < 1 << 22 { states } else { states / 2 };
+        let wanted = [more, states / 8, states / 32]
             .map(|more| (states + more + 1).min(MAX_STATES))
             .into_iter()
             .find(|&wanted| Table::bytes_for(wanted) <= free)
