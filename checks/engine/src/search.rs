@@ -21,6 +21,10 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use stateright::{Expectation, Model, Property};
 
+use crate::ahead::Ahead;
+use crate::claim::Claim;
+use crate::graph::Graph;
+use crate::lasso::Judge;
 use crate::model::Merge;
 use crate::outcome::{DEADLOCK, Error, Judged, Outcome, Stats, Unfinished, Verdict};
 use crate::replay::{Run, replay};
@@ -33,9 +37,6 @@ const CHUNK: usize = 256;
 
 /// Chunks per thread between two commits.
 const CHUNKS_PER_THREAD: usize = 8;
-
-/// How many lookups ahead memory is requested; a power of two.
-const AHEAD: usize = 16;
 
 /// Candidates remembered while a chunk is expanded.
 const RECENT: usize = 1 << 12;
@@ -90,6 +91,12 @@ pub struct Progress {
 /// What a search of a system gives.
 pub type OutcomeOf<S> = Outcome<StateOf<S>, ActionOf<S>, <S as System>::Coverage>;
 
+/// What is known of a property of a system.
+pub(crate) type VerdictOf<S> = Verdict<StateOf<S>, ActionOf<S>>;
+
+/// What group an action is in, if any. Without such a function all actions are the environment's.
+pub(crate) type Groups<'a, S> = Option<Box<dyn Fn(&ActionOf<S>) -> Option<usize> + Sync + 'a>>;
+
 type Report<'a> = Box<dyn FnMut(&Progress) + 'a>;
 
 /// A search to be configured and run. See the [crate's documentation](crate) for an example.
@@ -100,6 +107,8 @@ pub struct Search<'a, S: System> {
     stop_when: StopWhen,
     cancel: Option<&'a AtomicBool>,
     progress: Option<(Duration, Report<'a>)>,
+    groups: Groups<'a, S>,
+    claims: Vec<Claim<'a, StateOf<S>>>,
 }
 
 impl<'a, S: System> Search<'a, S> {
@@ -112,7 +121,28 @@ impl<'a, S: System> Search<'a, S> {
             stop_when: StopWhen::default(),
             cancel: None,
             progress: None,
+            groups: None,
+            claims: Vec::new(),
         }
+    }
+
+    /// Sorts actions into groups, which [`Fairness`](crate::Fairness) is about: for instance one for
+    /// each process. Groups are numbered from 0 to 63; `None` is the environment.
+    #[must_use]
+    pub fn groups(mut self, group: impl Fn(&ActionOf<S>) -> Option<usize> + Sync + 'a) -> Self {
+        self.groups = Some(Box::new(group));
+        self
+    }
+
+    /// Something to decide besides the model's own properties.
+    ///
+    /// For claims, and for stateright's `eventually` properties, all transitions are stored after
+    /// the search, at 5 bytes each and some 30 a state. The model must not pack symmetrical states
+    /// alike: who is treated fairly could then not be told.
+    #[must_use]
+    pub fn claim(mut self, claim: Claim<'a, StateOf<S>>) -> Self {
+        self.claims.push(claim);
+        self
     }
 
     /// When to give up.
@@ -156,34 +186,16 @@ impl<'a, S: System> Search<'a, S> {
     ///
     /// See [`Error`]. Reaching a limit is none.
     pub fn run(self) -> Result<OutcomeOf<S>, Error> {
-        let system = self.system;
-        let explored = self.explore()?;
-        explored.outcome(system)
-    }
-
-    pub(crate) fn explore(self) -> Result<Explored<S>, Error> {
         let properties = Properties::of(self.system)?;
-        let goal = Goal::new(&self.stop_when, &properties)?;
-        let pool = match self.threads {
-            1 => None,
-            threads => Some(
-                rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads)
-                    .build()
-                    .map_err(|error| Error::Threads {
-                        threads,
-                        reason: error.to_string(),
-                    })?,
-            ),
-        };
+        let eventually = properties.claims(self.system);
         let mut run = Running {
+            goal: Goal::new(&self.stop_when, &properties)?,
             explored: Explored::new(self.system, properties),
             system: self.system,
             limits: self.limits,
-            goal,
             cancel: self.cancel,
             progress: self.progress,
-            pool,
+            pool: pool(self.threads)?,
             started: Instant::now(),
             reported: Instant::now(),
             round: (0..match self.threads {
@@ -194,9 +206,24 @@ impl<'a, S: System> Search<'a, S> {
                 .collect(),
         };
         run.explored.unfinished = run.levels()?.err();
+        run.round = Vec::new();
         run.explored.stats.elapsed = run.started.elapsed();
-        Ok(run.explored)
+        let claims: Vec<_> = eventually.iter().chain(&self.claims).collect();
+        let verdicts = run.decide(&claims, &self.groups)?;
+        run.explored.stats.elapsed_claims = run.started.elapsed() - run.explored.stats.elapsed;
+        run.explored.outcome(self.system, &claims, verdicts)
     }
+}
+
+fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>, Error> {
+    if threads == 1 {
+        return Ok(None);
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map(Some).map_err(|error| Error::Threads {
+        threads,
+        reason: error.to_string(),
+    })
 }
 
 /// The model's properties, apart by kind.
@@ -227,6 +254,22 @@ impl<M: Model> Properties<M> {
             }),
             many => Err(Error::TooManyProperties(many)),
         }
+    }
+
+    /// The `eventually` properties.
+    fn claims<'a, S: System<Model = M>>(&self, system: &'a S) -> Vec<Claim<'a, M::State>>
+    where
+        M: 'a,
+    {
+        let eventually = |property: &&Property<M>| property.expectation == Expectation::Eventually;
+        self.all
+            .iter()
+            .filter(eventually)
+            .map(|property| {
+                let condition = property.condition;
+                Claim::eventually(property.name, move |state| condition(system.model(), state))
+            })
+            .collect()
     }
 
     /// The names in the order of the outcome, each with the place of its first finding.
@@ -389,18 +432,32 @@ impl<S: System> Explored<S> {
         }
     }
 
-    fn outcome(self, system: &S) -> Result<OutcomeOf<S>, Error> {
-        let properties = self
-            .properties
-            .names()
-            .map(|(name, expectation, place)| {
-                Ok(Judged {
-                    name,
-                    verdict: self.verdict(system, name, &expectation, place)?,
-                    expectation,
-                })
-            })
-            .collect::<Result<_, Error>>()?;
+    /// What to report, given the verdicts on `claims`, of which the first are the `eventually`
+    /// properties.
+    fn outcome(
+        self,
+        system: &S,
+        claims: &[&Claim<'_, StateOf<S>>],
+        verdicts: Vec<VerdictOf<S>>,
+    ) -> Result<OutcomeOf<S>, Error> {
+        let mut claimed = claims.iter().zip(verdicts);
+        let mut properties = Vec::new();
+        for (name, expectation, place) in self.properties.names() {
+            let verdict = match place {
+                Some(place) => self.verdict(system, name, &expectation, place)?,
+                None => claimed.next().expect("each has a verdict").1,
+            };
+            properties.push(Judged {
+                name,
+                expectation,
+                verdict,
+            });
+        }
+        properties.extend(claimed.map(|(claim, verdict)| Judged {
+            name: claim.name,
+            expectation: Expectation::Eventually,
+            verdict,
+        }));
         Ok(Outcome {
             properties,
             stats: self.stats,
@@ -414,11 +471,8 @@ impl<S: System> Explored<S> {
         system: &S,
         name: &'static str,
         expectation: &Expectation,
-        place: Option<Place>,
-    ) -> Result<Verdict<StateOf<S>, ActionOf<S>>, Error> {
-        let Some(place) = place else {
-            return Ok(Verdict::Unknown(Unfinished::Liveness));
-        };
+        place: Place,
+    ) -> Result<VerdictOf<S>, Error> {
         if let Some(index) = self.found.get(place) {
             let run = self.replay_finding(system, name, place, index)?;
             return Ok(match expectation {
@@ -596,7 +650,7 @@ impl<S: System> Chunk<S> {
         let before = candidates.len();
         let mut outside = 0;
         recent.resize(RECENT, 0);
-        system.expand(state, coverage, &mut |next| {
+        system.expand(state, coverage, |_| (), &mut |(), next| {
             if !model.within_boundary(&next) {
                 outside += 1;
                 return;
@@ -634,9 +688,13 @@ impl<S: System> Chunk<S> {
             ..
         } = self;
         let mut kept = 0;
-        let mut ahead = Ahead::new(table, store, candidates, fresh);
+        let hash = |fresh: &[u32], i| {
+            let at: Option<&u32> = fresh.get(i);
+            at.map(|&at| candidates[at as usize].hash)
+        };
+        let mut ahead = Ahead::new(table, store, |i| hash(fresh, i));
         for i in 0..fresh.len() {
-            let guess = ahead.guess(table, store, candidates, fresh, i);
+            let guess = ahead.guess(table, store, |i| hash(fresh, i), i);
             let at = fresh[i];
             let equal = |index| store.equals(index, batch, at as usize);
             if !guess.is_some_and(equal) && table.find(candidates[at as usize].hash, equal).is_err()
@@ -654,64 +712,6 @@ fn ones(bits: u64) -> impl Iterator<Item = u32> {
     (0..64)
         .filter(move |i| bits >> i & 1 == 1)
         .take(bits.count_ones() as usize)
-}
-
-/// Looks ahead in a list of candidates, so that the memory which a lookup needs is on its way when
-/// its turn comes: first the line of the table, then the state that the line points to.
-struct Ahead {
-    /// Numbers of states to compare with first, for the next candidates; only guesses.
-    guesses: [Option<Index>; AHEAD],
-}
-
-impl Ahead {
-    fn new(table: &Table, store: &impl Store, all: &[Candidate], fresh: &[u32]) -> Self {
-        let mut ahead = Self {
-            guesses: [None; AHEAD],
-        };
-        for &at in &fresh[..fresh.len().min(AHEAD)] {
-            table.prefetch(all[at as usize].hash);
-        }
-        for i in 0..AHEAD {
-            ahead.look(table, store, all, fresh, i);
-        }
-        ahead
-    }
-
-    /// The state that the `i`-th candidate may be; to be called once for each in turn.
-    #[inline]
-    fn guess(
-        &mut self,
-        table: &Table,
-        store: &impl Store,
-        all: &[Candidate],
-        fresh: &[u32],
-        i: usize,
-    ) -> Option<Index> {
-        let guess = self.guesses[i % AHEAD];
-        self.look(table, store, all, fresh, i + AHEAD);
-        guess
-    }
-
-    #[inline]
-    fn look(
-        &mut self,
-        table: &Table,
-        store: &impl Store,
-        all: &[Candidate],
-        fresh: &[u32],
-        i: usize,
-    ) {
-        if let Some(&at) = fresh.get(i + AHEAD) {
-            table.prefetch(all[at as usize].hash);
-        }
-        if let Some(&at) = fresh.get(i) {
-            let guess = table.guess(all[at as usize].hash);
-            if let Some(index) = guess {
-                store.prefetch(index);
-            }
-            self.guesses[i % AHEAD] = guess;
-        }
-    }
 }
 
 /// A search on its way.
@@ -876,11 +876,15 @@ impl<S: System> Running<'_, S> {
             ..
         } = chunk;
         let Explored { store, table, .. } = &self.explored;
-        let mut ahead = Ahead::new(table, store, candidates, fresh);
-        for i in 0..fresh.len() {
-            let at = fresh[i] as usize;
+        let hash_at = |i| {
+            let at: Option<&u32> = fresh.get(i);
+            at.map(|&at| candidates[at as usize].hash)
+        };
+        let mut ahead = Ahead::new(table, store, hash_at);
+        for (i, &at) in fresh.iter().enumerate() {
+            let at = at as usize;
             let Explored { store, table, .. } = &self.explored;
-            let guess = ahead.guess(table, store, candidates, fresh, i);
+            let guess = ahead.guess(table, store, hash_at, i);
             let equal = |index| store.equals(index, batch, at);
             if guess.is_some_and(equal) {
                 continue;
@@ -954,6 +958,10 @@ impl<S: System> Running<'_, S> {
             report(&progress);
             self.reported = Instant::now();
         }
+        self.may_go_on()
+    }
+
+    fn may_go_on(&self) -> Flow {
         if self.cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
             return Err(Unfinished::Cancelled);
         }
@@ -961,6 +969,52 @@ impl<S: System> Running<'_, S> {
             Some(limit) if self.started.elapsed() >= limit => Err(Unfinished::Time),
             _ => Ok(()),
         }
+    }
+
+    /// The verdicts on claims, which need all transitions.
+    fn decide(
+        &mut self,
+        claims: &[&Claim<'_, StateOf<S>>],
+        groups: &Groups<'_, S>,
+    ) -> Result<Vec<VerdictOf<S>>, Error> {
+        let unknown = |why| Ok(claims.iter().map(|_| Verdict::Unknown(why)).collect());
+        if claims.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(why) = self.explored.unfinished {
+            return unknown(why);
+        }
+        let mut peak = self.bytes() + Graph::work_bytes(self.explored.store.len());
+        let stored = peak;
+        let graph = Graph::build(
+            self.system,
+            &self.explored,
+            groups,
+            self.pool.as_ref(),
+            |bytes| {
+                peak = peak.max(stored + bytes);
+                match self.limits.memory_bytes {
+                    Some(limit) if stored + bytes > limit => Err(Unfinished::Memory),
+                    _ => self.may_go_on(),
+                }
+            },
+        )?;
+        let graph = match graph {
+            Ok(graph) => graph,
+            Err(why) => return unknown(why),
+        };
+        self.explored.stats.peak_bytes = self.explored.stats.peak_bytes.max(peak);
+        let judge = Judge {
+            system: self.system,
+            explored: &self.explored,
+            graph: &graph,
+            groups,
+        };
+        let decide = |claim: &&Claim<'_, _>| match self.may_go_on() {
+            Ok(()) => judge.decide(claim),
+            Err(why) => Ok(Verdict::Unknown(why)),
+        };
+        claims.iter().map(decide).collect()
     }
 
     /// After a limit on size: evaluates the properties in the states that are stored but will not
