@@ -42,7 +42,13 @@ impl Catalog {
     ///
     /// If there is none, or its text is wrong.
     pub fn design(&self, name: &str) -> miette::Result<Compiled> {
-        Ok(self.designs.load(name)?)
+        self.designs.load(name).map_err(|mut error| {
+            // One mistake needs no heading above it.
+            match error.problems.len() {
+                1 => error.problems.remove(0).into(),
+                _ => error.into(),
+            }
+        })
     }
 
     /// The scenario of that name, or in the file of that path: a path has a `/` or ends in `.toml`.

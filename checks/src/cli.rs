@@ -15,7 +15,7 @@ use glock_model::program::Program;
 use glock_model::property::Property;
 use glock_model::scenario::Scenario;
 use miette::{IntoDiagnostic, WrapErr};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +26,9 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Memory for all searches together, unless the user says otherwise.
 const DEFAULT_MEMORY: usize = 1792 << 20;
+
+/// Exit status after a panic, `EX_SOFTWARE` of sysexits.h.
+const BUG: u8 = 70;
 
 /// With more cells than this, histories are shown only on request.
 const FEW_CELLS: usize = 4;
@@ -131,11 +134,22 @@ pub fn main() -> ExitCode {
         }
     };
     install_hooks();
-    let status = run(cli).unwrap_or_else(|error| {
-        eprintln!("{error:?}");
-        Status::Mistake
-    });
-    ExitCode::from(status as u8)
+    match std::panic::catch_unwind(|| run(cli)) {
+        Ok(Ok(status)) => ExitCode::from(status as u8),
+        Ok(Err(error)) => {
+            complain(&format!("{error:?}"));
+            ExitCode::from(Status::Mistake as u8)
+        }
+        Err(_) => {
+            complain("this is a bug in glock, not in what you gave it; please report it");
+            ExitCode::from(BUG)
+        }
+    }
+}
+
+/// Says something on stderr, if somebody listens.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Ctrl-C asks for a clean stop, and a second one for any stop; errors are at most 80 columns wide.
@@ -250,7 +264,7 @@ impl Plan {
 fn load(catalog: &Catalog, name: &str) -> miette::Result<Program> {
     let design = catalog.design(name)?;
     for warning in design.warnings {
-        eprintln!("{:?}", miette::Report::new(warning));
+        complain(&format!("{:?}", miette::Report::new(warning)));
     }
     Ok(design.program)
 }

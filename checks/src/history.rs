@@ -4,6 +4,8 @@
 use glock_engine::Path;
 use glock_model::cluster::{Action, Cluster, State};
 use glock_model::event::NoSink;
+use glock_model::property::Property;
+use glock_traces::{History, Record, Style};
 
 /// A run of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,27 +51,16 @@ impl Walk {
     }
 }
 
-/// A history as a reader sees it; the closing block says what is wrong at its end.
-pub(crate) fn tell(cluster: &Cluster, walk: &Walk) -> String {
-    let mut out = String::new();
-    let mut state = walk.initial;
-    for (i, &action) in walk.actions.iter().enumerate() {
-        let mut events = Vec::new();
-        match cluster.step(&state, action, &mut events) {
-            None => return out + "this history cannot be repeated\n",
-            Some(next) => state = next,
-        }
-        out += &format!("{:3} {action:?}\n", i + 1);
-        for event in events {
-            out += &format!("      {event:?}\n");
-        }
+/// A history as a reader sees it: the columns of the tasks, then what is wrong at the end.
+pub(crate) fn tell(cluster: &Cluster, property: Property, walk: &Walk) -> String {
+    match History::replay(cluster, walk.initial, &walk.actions) {
+        Ok(history) => Style::default().report(&history, property),
+        Err(error) => format!("A bug in glock: {error}. Please report it.\n"),
     }
-    out
 }
 
 /// A history for machines; `None` if the model does not walk this way.
-pub(crate) fn record(cluster: &Cluster, walk: &Walk) -> Option<serde_json::Value> {
-    walk.states(cluster)?;
-    let steps: Vec<String> = walk.actions.iter().map(|a| format!("{a:?}")).collect();
-    serde_json::to_value(steps).ok()
+pub(crate) fn record(cluster: &Cluster, property: Property, walk: &Walk) -> Option<Record> {
+    let history = History::replay(cluster, walk.initial, &walk.actions).ok()?;
+    Some(Record::new(&history, Some(property)))
 }

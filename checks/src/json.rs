@@ -4,6 +4,7 @@ use crate::check::{Judged, Report, Verdict};
 use crate::coverage::SourceLine;
 use crate::history;
 use glock_model::property::Property;
+use glock_traces::Record;
 use serde::Serialize;
 
 /// Raised when a field changes its meaning or goes away.
@@ -60,7 +61,7 @@ struct PropertyDocument {
     steps: Option<usize>,
     /// That history.
     #[serde(skip_serializing_if = "Option::is_none")]
-    history: Option<serde_json::Value>,
+    history: Option<Record>,
 }
 
 #[derive(Serialize)]
@@ -141,7 +142,7 @@ impl PropertyDocument {
             steps: walk.map(|walk| walk.len()),
             history: walk
                 .filter(|_| histories == Histories::Shown)
-                .and_then(|walk| history::record(&report.cluster, walk)),
+                .and_then(|walk| history::record(&report.cluster, judged.property, walk)),
         }
     }
 }

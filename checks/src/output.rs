@@ -94,7 +94,6 @@ impl<'a> Output<'a> {
         }
     }
 
-
     /// Gives a file its name.
     pub(crate) fn finish(self) -> Result<(), Mistake> {
         let path = match &self.to {

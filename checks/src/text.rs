@@ -167,7 +167,7 @@ pub(crate) fn story(report: &Report, property: Property, walk: &Walk) -> String 
     fold(&mut out, "", &cell);
     fold(&mut out, "", property.meaning());
     out.push('\n');
-    out += &history::tell(&report.cluster, walk);
+    out += &history::tell(&report.cluster, property, walk);
     out
 }
 
