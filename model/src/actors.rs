@@ -26,7 +26,7 @@
 //!
 //! # What actors alone cannot say
 //!
-//! [`Actors`] is stateright's [`ActorModel`] with four rules that no actor could
+//! [`Actors`] is stateright's [`ActorModel`] with five rules that no actor could
 //! follow, because they are about more than one:
 //! * callbacks merge on their way, as [`Channel::push`] says: the sender cannot
 //!   know what has been delivered;
@@ -34,7 +34,10 @@
 //!   ([`Channel::has_room`]);
 //! * the budgets of the environment are shared by all nodes. They belong to nobody,
 //!   so they are stateright's `history`, paid for by the steps that need them;
-//! * a kernel BUG stops everything, as it does in the cluster.
+//! * a kernel BUG stops everything, as it does in the cluster;
+//! * with [message fusion](crate::scenario::Switches::message_fusion) an answer that nothing precedes is delivered,
+//!   and the worker looks at it, in the step in which it was given: three steps of
+//!   two actors in one.
 //!
 //! # Initial states
 //!
@@ -52,6 +55,7 @@ use crate::node::{Node, Outgoing};
 use crate::program::Program;
 use crate::property::Property;
 use crate::scenario::{LockManager, Scenario};
+use stateright::Model;
 use stateright::actor::{
     Actor, ActorModel, ActorModelAction, ActorModelState, Id, Network, Out, model_timeout,
 };
@@ -351,12 +355,13 @@ pub struct Actors {
     system: System,
 }
 
-/// The model to hand to stateright's Explorer:
+/// The model to hand to stateright's Explorer, with every message to be seen:
 /// `actors::explorable(scenario, program)?.checker().serve("localhost:3000")`.
 ///
 /// # Errors
 /// [`Unfit`] if scenario and design do not go together.
-pub fn explorable(scenario: Scenario, program: Program) -> Result<Actors, Unfit> {
+pub fn explorable(mut scenario: Scenario, program: Program) -> Result<Actors, Unfit> {
+    scenario.switches.message_fusion = false;
     Actors::new(scenario, program)
 }
 
@@ -437,7 +442,7 @@ impl Actors {
     /// The state that is the same as this one of the cluster: the inverse of
     /// [`Actors::project`].
     pub fn embed(&self, state: &State) -> SystemState {
-        let mut embedded = stateright::Model::init_states(&self.system).remove(0);
+        let mut embedded = self.system.init_states().remove(0);
         embedded.history = state.budgets;
         for (i, member) in embedded.actor_states.iter_mut().enumerate() {
             *member = Arc::new(match **member {
@@ -555,6 +560,27 @@ impl Actors {
         }
     }
 
+    /// Message fusion: answers that nothing precedes are delivered, and the worker
+    /// looks at them.
+    fn deliver_answers(&self, mut state: SystemState, lock_space: Id) -> SystemState {
+        let file = (usize::from(lock_space) - self.nodes()) as u8;
+        for node in (0..self.nodes()).map(Id::from) {
+            let Some(msg @ (Msg::Grant | Msg::Refuse)) = flow(&state, lock_space, node).next()
+            else {
+                continue;
+            };
+            let (src, dst) = (lock_space, node);
+            let deliver = ActorModelAction::Deliver { src, dst, msg };
+            let work = ActorModelAction::Timeout(node, Timer::Worker { file });
+            for action in [deliver, work] {
+                if let Some(next) = self.system.next_state(&state, action) {
+                    state = next;
+                }
+            }
+        }
+        state
+    }
+
     /// What happens inside a step, in order.
     fn events(&self, state: &SystemState, action: &SystemAction) -> Vec<Event> {
         let mut events = Vec::new();
@@ -586,7 +612,7 @@ fn set_flow(state: &mut SystemState, src: Id, dst: Id, messages: VecDeque<Msg>) 
     }
 }
 
-impl stateright::Model for Actors {
+impl Model for Actors {
     type State = SystemState;
     type Action = SystemAction;
 
@@ -608,6 +634,9 @@ impl stateright::Model for Actors {
         match action {
             ActorModelAction::Deliver { dst, .. } if usize::from(dst) >= self.nodes() => {
                 self.merge(&mut next, dst);
+                if self.scenario().switches.message_fusion {
+                    next = self.deliver_answers(next, dst);
+                }
             }
             ActorModelAction::Timeout(_, timer) => {
                 if let Some(left) = timer.budget(self.scenario(), &mut next.history) {

@@ -1,6 +1,6 @@
 //! How the actors, their states, messages and steps read in stateright's
-//! Explorer. Names are the scenario's where they are known; states, timers and events
-//! know only the numbers, in the order of the scenario.
+//! Explorer. Names are the scenario's where they are known; states, timers and
+//! events know only the numbers, in the order of the scenario.
 
 use super::{MemberState, Msg, SystemAction, SystemState, Timer};
 use crate::cluster::Cluster;
@@ -322,7 +322,7 @@ impl fmt::Display for Text<'_, Task> {
 
 #[cfg(test)]
 mod tests {
-    use crate::actors::{Actors, SystemState};
+    use crate::actors::{Actors, SystemState, explorable};
     use crate::{design, scenario};
     use stateright::Model;
 
@@ -348,7 +348,7 @@ mod tests {
     fn steps_are_told_in_words() {
         let scenario = scenario::Library::builtin().load("touch-load-idle-remote");
         let program = design::Library::builtin().load("base").unwrap().program;
-        let actors = Actors::new(scenario.unwrap(), program).unwrap();
+        let actors = explorable(scenario.unwrap(), program).unwrap();
         let text = told(
             &actors,
             &[
