@@ -1,6 +1,6 @@
 //! Rows of a table: lines that belong together become one.
 
-use crate::glock_text::GRANT_ARRIVES;
+use crate::glock_text::{GRANT_ARRIVES, REFUSAL_ARRIVES};
 use crate::history::History;
 use crate::line::{Actor, DesignLine, Line};
 
@@ -28,18 +28,19 @@ impl Row {
 ///
 /// A line that goes on with the call of the row above replaces what that row said
 /// about its outcome. Steps in the background that are about one glock are strung
-/// together.
+/// together. That an answer of the lock space has arrived is left out if what the
+/// glock makes of it is told later.
 pub(crate) fn rows(history: &History) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for line in history.steps().iter().flat_map(|s| &s.lines) {
+    let lines: Vec<&Line> = history.steps().iter().flat_map(|s| &s.lines).collect();
+    for (i, &line) in lines.iter().enumerate() {
+        if is_arrival(line) && lines[i + 1..].iter().any(|l| same_glock(l, line)) {
+            continue;
+        }
         match rows.last_mut() {
             Some(last) if continues(last, line) => last.outcome.clone_from(&line.outcome),
             Some(last) if strings_with(last, line) => {
-                if let Some(before) = last.outcome.strip_suffix(GRANT_ARRIVES) {
-                    last.outcome.truncate(before.len());
-                } else {
-                    last.outcome += "; ";
-                }
+                last.outcome += "; ";
                 last.outcome += &line.outcome;
             }
             _ => rows.push(Row {
@@ -52,6 +53,15 @@ pub(crate) fn rows(history: &History) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// An answer of the lock space that waits to be looked at.
+fn is_arrival(line: &Line) -> bool {
+    line.outcome == GRANT_ARRIVES || line.outcome == REFUSAL_ARRIVES
+}
+
+fn same_glock(a: &Line, b: &Line) -> bool {
+    a.actor == b.actor && a.call == b.call
 }
 
 fn continues(row: &Row, line: &Line) -> bool {

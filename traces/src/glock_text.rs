@@ -5,8 +5,9 @@ use glock_model::cluster::{Action, Cluster};
 use glock_model::event::Event;
 use glock_model::scenario::Pte;
 
-/// Says nothing once the change of mode that follows is told.
+/// Say nothing once what the glock makes of it is told.
 pub(crate) const GRANT_ARRIVES: &str = "the dlm's grant arrives";
+pub(crate) const REFUSAL_ARRIVES: &str = "the dlm's refusal arrives";
 
 /// What a glock's state engine did, said of a glock that is named before it.
 /// None for events that are somebody else's to tell.
@@ -14,13 +15,13 @@ pub(crate) fn engine(names: &Names<'_>, event: Event) -> Option<String> {
     Some(match event {
         Event::Xmote { from, to, .. } => format!("do_xmote {} -> {}", from.name(), to.name()),
         Event::Sync { .. } => "inode_go_sync".to_string(),
-        Event::Invalidate { page, .. } => format!("page {page} dropped"),
+        Event::Invalidate { page, .. } => format!("inode_go_inval drops page {page}"),
         Event::Request { mode, noqueue, .. } => {
             let how = if noqueue { ", NOQUEUE" } else { "" };
             format!("asks the dlm for {}{how}", mode.name())
         }
         Event::Answer { granted: true, .. } => GRANT_ARRIVES.to_string(),
-        Event::Answer { granted: false, .. } => "the dlm's refusal arrives".to_string(),
+        Event::Answer { granted: false, .. } => REFUSAL_ARRIVES.to_string(),
         Event::StateChange { from, to, .. } => format!("{} -> {}", from.name(), to.name()),
         Event::Promote { task, mode, .. } => {
             format!("{} is granted {}", names.task(task), mode.name())
@@ -32,7 +33,7 @@ pub(crate) fn engine(names: &Names<'_>, event: Event) -> Option<String> {
             } else {
                 ""
             };
-            format!("is to be demoted to {}{when}", mode.name())
+            format!("to be demoted to {}{when}", mode.name())
         }
         Event::HoldExpired { .. } => "the minimum hold time is over".to_string(),
         Event::Shrink { .. } => "the shrinker takes it".to_string(),
@@ -87,13 +88,27 @@ pub(crate) fn background(
     action: Action,
     events: &[Event],
 ) -> (String, String) {
-    let phrases: Vec<String> = match action {
+    let called_back = matches!(action, Action::Deliver { .. })
+        && matches!(events.first(), Some(Event::DemoteRequest { .. }));
+    let mut phrases: Vec<String> = match action {
         Action::Server { .. } => events
             .iter()
             .filter_map(|&e| lock_space(names, e))
             .collect(),
-        _ => events.iter().filter_map(|&e| engine(names, e)).collect(),
+        Action::ReclaimPage { page, .. } => vec![format!("page {page} dropped")],
+        _ => Vec::new(),
     };
+    if !matches!(action, Action::Server { .. }) {
+        let told = |e: &&Event| match e {
+            Event::Invalidate { .. } => !matches!(action, Action::ReclaimPage { .. }),
+            _ => true,
+        };
+        let told = events.iter().filter(told);
+        phrases.extend(told.filter_map(|&e| engine(names, e)));
+    }
+    if called_back {
+        phrases.insert(0, "blocking callback".to_string());
+    }
     let subject = match action {
         Action::Worker { node, file }
         | Action::Deliver { node, file }
@@ -105,13 +120,14 @@ pub(crate) fn background(
             let (file, mode) = (names.glock(d.node, d.file), d.mode.name());
             format!("another node wants {mode}, {file}")
         }
-        Action::ReclaimPage { node, file, .. } => {
-            format!(
-                "memory pressure, {} on {}",
-                names.file(file),
-                names.node(node)
-            )
-        }
+        Action::ReclaimPage { node, file, .. } => match cluster.scenario().nodes {
+            1 => format!("memory pressure, {}", names.file(file)),
+            _ => format!(
+                "memory pressure on {}, {}",
+                names.node(node),
+                names.file(file)
+            ),
+        },
         _ => "memory pressure".to_string(),
     };
     (subject, phrases.join(", "))

@@ -2,18 +2,18 @@
 
 mod support;
 
-use glock_model::program::Program;
+use glock_model::design;
 use glock_model::property::Property;
 use glock_model::scenario::Library;
 use glock_traces::{COMMIT_WIDTH, DesignLines, Style, WIDTH, closing, describe_state};
 use proptest::prelude::*;
-use support::{base, every_start, restart_hack, walk};
+use support::{every_start, walk};
 
 fn squeezed(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-fn check(scenario: &str, design: Program, start: usize, choices: &[u8]) {
+fn check(scenario: &str, design: &str, start: usize, choices: &[u8]) {
     let history = walk(&every_start(scenario, design), start, choices);
     for width in [40, COMMIT_WIDTH, WIDTH] {
         for design_lines in [DesignLines::Omitted, DesignLines::Shown] {
@@ -42,13 +42,15 @@ proptest! {
     #[test]
     fn no_line_is_too_wide(
         scenario in any::<prop::sample::Index>(),
-        rfc in any::<bool>(),
+        design in any::<prop::sample::Index>(),
         start in 0usize..1000,
         choices in prop::collection::vec(any::<u8>(), 0..80),
     ) {
         let library = Library::builtin();
         let names: Vec<&str> = library.names().collect();
-        let design = if rfc { restart_hack() } else { base() };
+        let designs = design::Library::builtin();
+        let designs = designs.names();
+        let design = designs[design.index(designs.len())];
         check(names[scenario.index(names.len())], design, start, &choices);
     }
 }
