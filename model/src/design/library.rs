@@ -24,8 +24,20 @@ macro_rules! builtin {
 }
 
 /// The designs of the history, in its order.
-const BUILTIN: &[(&str, &str)] =
-    builtin!["base", "recursion-check", "restart-hack", "fault-in-retry",];
+const BUILTIN: &[(&str, &str)] = builtin![
+    "base",
+    "recursion-check",
+    "restart-hack",
+    "restart-errno",
+    "restart-journal-info",
+    "fault-retry",
+    "fault-nopage",
+    "fault-in-first",
+    "pin-first",
+    "pin-on-demand",
+    "fault-in-retry",
+    "fault-in-retry-bounded",
+];
 
 /// Where `extends` and the command line look designs up.
 ///

@@ -2,22 +2,21 @@
 //! become slots, conditions become branches.
 
 use super::ast::*;
-use super::graph::{self, MAX_NAMES, VarSet};
+use super::graph::{self, MAX_NAMES};
 use super::parse::suggestion;
 use super::problem::{MAX_PROBLEMS, Problem, Rule, Span};
 use super::statements::Kernel;
 use super::unit::Unit;
 use crate::mode::Mode;
-use crate::program::{
-    self, Arith, Cmp, Entry, Flag, MAX_NESTED_VARS, MAX_VARS, NqFlags, Op, Operand, Pc, Target,
-    Val, Var,
-};
+use crate::program::{self, Arith, Cmp, Entry, Flag, NqFlags, Op, Operand, Pc, Target, Val, Var};
 use std::collections::{HashMap, HashSet};
 
 /// How many instructions a design may have, helpers expanded.
 pub(super) const MAX_CODE: usize = 4096;
 /// How deep helpers may call helpers.
 const MAX_DEPTH: usize = 16;
+/// Name of variables the design does not name.
+const TEMPORARY: &str = "tmp";
 
 /// An instruction and the line it comes from.
 #[derive(Clone, Debug)]
@@ -77,10 +76,20 @@ struct Frame<'a> {
     assigned: HashSet<&'a str>,
     vars: HashMap<&'a str, Var>,
     labels: HashMap<&'a str, Pc>,
-    /// Where `return` puts its value, in a helper.
-    result: Option<Var>,
-    /// Where `return` goes on, in a helper.
-    exit: Option<Pc>,
+    answer: Answer,
+}
+
+/// What becomes of the value a function returns.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// The system call, handler or hook ends with it.
+    Entry,
+    /// Nothing; go on there.
+    Nowhere(Pc),
+    /// It is stored; go on there.
+    Into(Var, Pc),
+    /// It is a condition.
+    Test { yes: Pc, no: Pc },
 }
 
 /// Expands one entry.
@@ -249,8 +258,7 @@ impl<'a> Lowering<'a> {
             assigned: assigned(function),
             vars: HashMap::new(),
             labels,
-            result: None,
-            exit: None,
+            answer: Answer::Entry,
         }
     }
 
@@ -308,35 +316,36 @@ impl<'a> Lowering<'a> {
     }
 
     fn return_(&mut self, f: &mut Frame<'a>, value: Option<&'a Expr>) {
-        let Some(exit) = f.exit else {
-            let Some(value) = value else {
-                let span = self.lines.spans[self.line as usize].clone();
-                return self.error(
-                    Rule::Result,
-                    &span,
-                    "`return` without a value",
-                    "write `return 0`",
-                );
-            };
-            let operand = self.expr_operand(f, value);
-            return self.emit(Op::Return(operand));
-        };
-        match (f.result, value) {
-            (Some(to), Some(value)) => self.assign_expr(f, to, value),
-            (None, Some(Expr::Call(call))) => self.call(f, call, None),
-            (Some(_), None) => {
-                let span = self.lines.spans[self.line as usize].clone();
-                let message = format!(
-                    "`{}` is used for its value but returns none here",
-                    f.function.name.text
-                );
-                self.error(Rule::Result, &span, message, "write `return VALUE`");
-            }
-            (None, _) => {}
+        let needs_value = !matches!(f.answer, Answer::Nowhere(_));
+        if needs_value && value.is_none() {
+            let span = self.lines.spans[self.line as usize].clone();
+            let message = format!("`{}` returns no value here", f.function.name.text);
+            return self.error(Rule::Result, &span, message, "write `return VALUE`");
         }
-        self.emit(Op::Goto(exit));
-        if let Some(last) = self.code.last_mut() {
-            last.generated = true;
+        match (f.answer, value) {
+            (Answer::Entry, Some(value)) => {
+                let operand = self.expr_operand(f, value);
+                self.emit(Op::Return(operand));
+            }
+            (Answer::Into(to, exit), Some(value)) => {
+                self.assign_expr(f, to, value);
+                self.emit_generated(Op::Goto(exit));
+            }
+            (Answer::Test { yes, no }, Some(value)) => match self.expr_operand(f, value) {
+                Operand::Const(Val::ZERO) => self.emit(Op::Goto(no)),
+                Operand::Const(_) => self.emit(Op::Goto(yes)),
+                a => {
+                    self.branch(a, Cmp::Ne, Operand::Const(Val::ZERO), yes, true);
+                    self.emit_generated(Op::Goto(no));
+                }
+            },
+            (Answer::Nowhere(exit), value) => {
+                if let Some(Expr::Call(call)) = value {
+                    self.call(f, call, None);
+                }
+                self.emit_generated(Op::Goto(exit));
+            }
+            (_, None) => {}
         }
     }
 
@@ -356,11 +365,17 @@ impl<'a> Lowering<'a> {
                 let (a, b) = (self.operand(f, a), self.operand(f, b));
                 self.branch(a, *cmp, b, to, when);
             }
-            Cond::Call(call) => {
-                let result = self.new_var(&call.name.text, &call.span);
+            Cond::Call(call) if Kernel::named(&call.name.text).is_some() => {
+                let result = self.new_var(TEMPORARY, &call.span);
                 self.call(f, call, Some(result));
                 let zero = Operand::Const(Val::ZERO);
                 self.branch(Operand::Var(result), Cmp::Ne, zero, to, when);
+            }
+            Cond::Call(call) => {
+                let other = self.new_label();
+                let (yes, no) = if when { (to, other) } else { (other, to) };
+                self.helper(f, call, Answer::Test { yes, no });
+                self.place(other);
             }
         }
     }
@@ -561,11 +576,7 @@ impl<'a> Lowering<'a> {
             return self.operand(f, value);
         }
         let span = self.lines.spans[self.line as usize].clone();
-        let name = match value {
-            Expr::Call(call) => call.name.text.as_str(),
-            _ => "value",
-        };
-        let to = self.new_var(name, &span);
+        let to = self.new_var(TEMPORARY, &span);
         self.assign_expr(f, to, value);
         Operand::Var(to)
     }
@@ -727,11 +738,19 @@ impl<'a> Lowering<'a> {
     fn call(&mut self, f: &mut Frame<'a>, call: &'a Call, to: Option<Var>) {
         match Kernel::named(&call.name.text) {
             Some(kernel) => self.kernel(f, kernel, call, to),
-            None => self.helper(f, call, to),
+            None => {
+                let exit = self.new_label();
+                let answer = match to {
+                    Some(to) => Answer::Into(to, exit),
+                    None => Answer::Nowhere(exit),
+                };
+                self.helper(f, call, answer);
+                self.place(exit);
+            }
         }
     }
 
-    fn helper(&mut self, f: &mut Frame<'a>, call: &'a Call, result: Option<Var>) {
+    fn helper(&mut self, f: &mut Frame<'a>, call: &'a Call, answer: Answer) {
         // Unknown statements have been reported.
         let Some((source, function)) = self.unit.function(&call.name.text) else {
             return;
@@ -758,17 +777,14 @@ impl<'a> Lowering<'a> {
             .iter()
             .map(|arg| self.bind(f, call, arg))
             .collect();
-        let exit = self.new_label();
         let mut inner = self.frame(function, source, f.depth + 1, bound);
-        inner.result = result;
-        inner.exit = Some(exit);
+        inner.answer = answer;
         self.active.push(&function.name.text);
         let line = self.line;
         self.body(&mut inner);
         self.active.pop();
         self.line = line;
         self.source = f.source;
-        self.place(exit);
     }
 
     fn wrong_count(&mut self, function: &Function, call: &Call) {
@@ -812,7 +828,7 @@ impl<'a> Lowering<'a> {
             Operand::Const(_) => Binding::Value(operand),
             Operand::Var(var) if !changes(var) => Binding::Value(operand),
             _ => {
-                let copy = self.new_var("arg", &value.span);
+                let copy = self.new_var(TEMPORARY, &value.span);
                 self.emit(Op::Assign {
                     to: Target::Var(copy),
                     a: operand,
@@ -873,7 +889,7 @@ impl<'a> Lowering<'a> {
     fn operation(&mut self, f: &mut Frame<'a>, mut args: Args<'a>, to: Option<Var>) -> Option<Op> {
         let (kernel, call) = (args.kernel, args.call);
         // A result nobody wants goes into a variable nobody reads.
-        let result = |this: &mut Self| to.unwrap_or_else(|| this.new_var("ignored", &call.span));
+        let result = |this: &mut Self| to.unwrap_or_else(|| this.new_var(TEMPORARY, &call.span));
         let op = match kernel {
             Kernel::GlockNq => return self.glock_nq(f, args, to),
             Kernel::GlockDq => self.file_only(f, &mut args).map(|()| Op::Dq)?,
@@ -1016,7 +1032,7 @@ impl<'a> Lowering<'a> {
             }
         }
         self.no_more(&args)?;
-        let to = to.unwrap_or_else(|| self.new_var("ignored", &args.call.span));
+        let to = to.unwrap_or_else(|| self.new_var(TEMPORARY, &args.call.span));
         Some(Op::DioRw { to, partial, done })
     }
 
@@ -1244,86 +1260,4 @@ fn assigned(function: &Function) -> HashSet<&str> {
         }
     }
     names
-}
-
-/// Gives variables slots, so that no two that live at the same time share one.
-/// Variables of one name share a slot between entries where that is possible.
-pub(super) fn share_slots(
-    lowered: &mut Lowered,
-    entry: Entry,
-    slot_names: &mut Vec<String>,
-) -> Result<Vec<u16>, Vec<String>> {
-    let max = if entry.is_nested() {
-        MAX_NESTED_VARS
-    } else {
-        MAX_VARS
-    };
-    let ops: Vec<Op> = lowered.code.iter().map(|raw| raw.op).collect();
-    let live = graph::live(&ops);
-    let rivals = rivals(&ops, &live, lowered.names.len());
-    let mut slots: Vec<Option<u8>> = vec![None; lowered.names.len()];
-    let order = ops
-        .iter()
-        .flat_map(|op| graph::uses(op).chain(graph::sets(op)));
-    for var in order {
-        if slots[var.0 as usize].is_some() {
-            continue;
-        }
-        let name = &lowered.names[var.0 as usize];
-        let taken: Vec<u8> = rivals[var.0 as usize]
-            .iter()
-            .filter_map(|v| slots[v.0 as usize])
-            .collect();
-        let free = |slot: &usize| !taken.contains(&(*slot as u8));
-        let has_name = |slot: usize| {
-            slot_names
-                .get(slot)
-                .is_some_and(|n| n.split('/').any(|n| n == name))
-        };
-        let named = (0..slot_names.len())
-            .filter(free)
-            .find(|&slot| has_name(slot));
-        let fresh = (slot_names.len() < max).then_some(slot_names.len());
-        let Some(slot) = named.or(fresh).or_else(|| (0..max).find(free)) else {
-            let rival = rivals[var.0 as usize]
-                .iter()
-                .map(|v| lowered.names[v.0 as usize].clone());
-            return Err(rival.chain([name.clone()]).collect());
-        };
-        if slot == slot_names.len() {
-            slot_names.push(name.clone());
-        } else if !has_name(slot) {
-            slot_names[slot] = format!("{}/{name}", slot_names[slot]);
-        }
-        slots[var.0 as usize] = Some(slot as u8);
-    }
-    let slot = |var: Var| Var(slots[var.0 as usize].unwrap_or_default());
-    for raw in &mut lowered.code {
-        graph::rename(&mut raw.op, slot);
-    }
-    Ok(live
-        .iter()
-        .map(|set| set.iter().fold(0, |bits, var| bits | 1 << slot(var).0))
-        .collect())
-}
-
-/// Per variable: those that must not share its slot.
-fn rivals(ops: &[Op], live: &[VarSet], vars: usize) -> Vec<VarSet> {
-    let mut rivals = vec![VarSet::default(); vars];
-    let mut rival = |a: Var, set: VarSet| {
-        for b in set.iter().filter(|&b| b != a) {
-            rivals[a.0 as usize].insert(b);
-            rivals[b.0 as usize].insert(a);
-        }
-    };
-    for (pc, op) in ops.iter().enumerate() {
-        if let Some(var) = graph::sets(op) {
-            rival(var, graph::live_after(pc, op, live));
-        }
-    }
-    // Those that are live at the start are all 0 there, but may differ later.
-    if let Some(&first) = live.first() {
-        first.iter().for_each(|var| rival(var, first));
-    }
-    rivals
 }

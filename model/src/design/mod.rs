@@ -52,11 +52,12 @@
 //! let text = text.replace("else refused", "else refuse");
 //! let source = source_from_bytes("polite.design", text.as_bytes()).unwrap();
 //! let error = design::compile(&source, &Library::builtin()).unwrap_err();
-//! assert_eq!(error.problems[0].position(), (7, 43));
+//! assert_eq!(error.problems[0].position(), (7, 40));
 //! assert_eq!(error.problems[0].suggestion(), Some("did you mean `refused`?"));
 //! ```
 
 mod ast;
+mod balance;
 mod check;
 mod flow;
 mod graph;
@@ -66,8 +67,10 @@ mod listing;
 mod lower;
 mod parse;
 mod problem;
+mod slots;
 mod statements;
 mod unit;
+mod values;
 
 pub use library::{Library, MAX_FILE, compile, read, source_from_bytes};
 pub use problem::{DesignError, MAX_PROBLEMS, Problem, Rule, Span};
@@ -76,6 +79,7 @@ pub use statements::{Group, Statement, statements};
 use crate::program::{Entry, FlagDecl, Instr, MAX_FLAGS, Op, Operand, Pc, Program};
 use ast::{Call, Cond, Expr, Node, Stmt};
 use lower::{Lines, Lowered, MAX_CODE};
+use slots::SlotNames;
 use statements::{KEYWORDS, Kernel};
 use std::collections::HashSet;
 use unit::Unit;
@@ -110,9 +114,8 @@ fn build(unit: Unit, problems: &mut Vec<Problem>) -> Option<Compiled> {
     if problems.iter().any(Problem::is_error) {
         return None;
     }
-    let spans = std::mem::take(&mut lines.spans);
-    let program = assemble(&unit, lowered, lines, problems)?;
-    check::check(&unit, &program, &spans, problems);
+    let program = assemble(&unit, lowered, &lines, problems)?;
+    check::check(&unit, &program, &lines.spans, problems);
     unused(&unit, &program, problems);
     let origins = unit.designs[0].origins.clone();
     Some(Compiled {
@@ -209,7 +212,7 @@ fn missing_entries(unit: &Unit, problems: &mut Vec<Problem>) {
 fn assemble(
     unit: &Unit,
     lowered: Vec<(Entry, Lowered)>,
-    lines: Lines,
+    lines: &Lines,
     problems: &mut Vec<Problem>,
 ) -> Option<Program> {
     let mut program = Program {
@@ -220,24 +223,23 @@ fn assemble(
         flags: unit.flags.iter().map(|(flag, _, _)| flag.clone()).collect(),
         admits_short: unit.admits_short(),
         sources: unit.sources.clone(),
-        lines: lines.lines,
+        lines: lines.lines.clone(),
         code: Vec::new(),
         entries: [None; 9],
         var_names: Vec::new(),
         nested_var_names: Vec::new(),
     };
+    let mut names = [SlotNames::new(), SlotNames::new()];
     for (entry, mut lowered) in lowered {
-        let names = match entry.is_nested() {
-            true => &mut program.nested_var_names,
-            false => &mut program.var_names,
-        };
+        check::unset(&lowered, lines, problems);
+        let names = &mut names[usize::from(entry.is_nested())];
         let (source, function) = unit.function(entry.name())?;
         let report = |message: String, help: &str| {
             Problem::new(Rule::TooLarge, function.name.span.clone(), message)
                 .help(help)
                 .in_source(source)
         };
-        let live = match lower::share_slots(&mut lowered, entry, names) {
+        let live = match slots::share(&mut lowered, entry, names) {
             Ok(live) => live,
             Err(vars) => {
                 let message = format!(
@@ -269,6 +271,9 @@ fn assemble(
             });
         }
     }
+    let [calls, nested] = names;
+    program.var_names = slots::joined(&calls);
+    program.nested_var_names = slots::joined(&nested);
     Some(program)
 }
 

@@ -387,7 +387,7 @@ const STATEMENTS: &[Statement] = &[
     Statement {
         name: "fault_in_iov_iter_readable",
         group: Group::Kernel,
-        syntax: "VAR = fault_in_iov_iter_readable ITER N",
+        syntax: "[VAR =] fault_in_iov_iter_readable ITER N",
         meaning: "Touches up to N pages of the iterator for reading. Result: how many of the \
                   N are not accessible. Nothing keeps the pages there.",
         rules: &["I20", "M9"],
@@ -395,7 +395,7 @@ const STATEMENTS: &[Statement] = &[
     Statement {
         name: "fault_in_iov_iter_writeable",
         group: Group::Kernel,
-        syntax: "VAR = fault_in_iov_iter_writeable ITER N",
+        syntax: "[VAR =] fault_in_iov_iter_writeable ITER N",
         meaning: "Resolves write faults on up to N pages of the iterator without changing \
                   data. Result: how many of the N are not accessible.",
         rules: &["I20", "M9"],
@@ -403,7 +403,7 @@ const STATEMENTS: &[Statement] = &[
     Statement {
         name: "iov_iter_fault_in_readable",
         group: Group::Kernel,
-        syntax: "VAR = iov_iter_fault_in_readable ITER",
+        syntax: "[VAR =] iov_iter_fault_in_readable ITER",
         meaning: "Touches the iterator's pages for reading, as before v5.16: 0, or -EFAULT \
                   as soon as one is not accessible.",
         rules: &["I4", "M9"],
