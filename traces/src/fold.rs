@@ -52,7 +52,56 @@ pub(crate) fn rows(history: &History) -> Vec<Row> {
             }),
         }
     }
-    rows
+    without_repeats(&rows)
+}
+
+/// Longest block that is looked for again behind itself.
+const LONGEST_BLOCK: usize = 24;
+
+/// Rows of one task that repeat at once, as a transfer's attempts do, are shown once
+/// and counted.
+fn without_repeats(rows: &[Row]) -> Vec<Row> {
+    let mut out = Vec::new();
+    let mut rest = rows;
+    while let [first, ..] = rest {
+        let longest = LONGEST_BLOCK.min(rest.len() / 2);
+        let block = (2..=longest).find(|&n| repeats(rest, n) > 0);
+        let Some(block) = block.filter(|&n| is_whole(&rest[..n])) else {
+            out.push(first.clone());
+            rest = &rest[1..];
+            continue;
+        };
+        let times = repeats(rest, block);
+        out.extend_from_slice(&rest[..block]);
+        out.push(Row {
+            call: match times {
+                1 => "(the same once more)".to_string(),
+                n => format!("(the same {n} times more)"),
+            },
+            outcome: String::new(),
+            design: None,
+            ..first.clone()
+        });
+        rest = &rest[block * (times + 1)..];
+    }
+    out
+}
+
+/// How often the first `n` rows follow themselves.
+fn repeats(rows: &[Row], n: usize) -> usize {
+    let (block, rest) = rows.split_at(n);
+    rest.chunks(n).take_while(|c| *c == block).count()
+}
+
+/// Is this one call of one task with all that happens inside it?
+fn is_whole(block: &[Row]) -> bool {
+    let [first, inner @ ..] = block else {
+        return false;
+    };
+    matches!(first.actor, Actor::Task(_))
+        && inner
+            .iter()
+            .all(|r| r.actor == first.actor && r.depth > first.depth)
 }
 
 /// An answer of the lock space that waits to be looked at.

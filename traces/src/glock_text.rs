@@ -1,7 +1,6 @@
-//! What happens at a glock, at the lock space and in the environment, as phrases.
+//! What happens at a glock and at the lock space, as phrases.
 
 use crate::names::Names;
-use glock_model::cluster::{Action, Cluster};
 use glock_model::event::Event;
 use glock_model::scenario::Pte;
 
@@ -57,7 +56,7 @@ pub(crate) fn pte_change(names: &Names<'_>, vpage: u8, pte: Pte) -> String {
 }
 
 /// What the lock space did about a request.
-fn lock_space(names: &Names<'_>, event: Event) -> Option<String> {
+pub(crate) fn lock_space(names: &Names<'_>, event: Event) -> Option<String> {
     Some(match event {
         Event::Granted { node, mode, .. } if mode.name() == "UN" => {
             format!("{} has given it up", names.node(node))
@@ -79,56 +78,4 @@ fn lock_space(names: &Names<'_>, event: Event) -> Option<String> {
         }
         _ => return None,
     })
-}
-
-/// A step that no task takes: what it is about, and what happens.
-pub(crate) fn background(
-    cluster: &Cluster,
-    names: &Names<'_>,
-    action: Action,
-    events: &[Event],
-) -> (String, String) {
-    let called_back = matches!(action, Action::Deliver { .. })
-        && matches!(events.first(), Some(Event::DemoteRequest { .. }));
-    let mut phrases: Vec<String> = match action {
-        Action::Server { .. } => events
-            .iter()
-            .filter_map(|&e| lock_space(names, e))
-            .collect(),
-        Action::ReclaimPage { page, .. } => vec![format!("page {page} dropped")],
-        _ => Vec::new(),
-    };
-    if !matches!(action, Action::Server { .. }) {
-        let told = |e: &&Event| match e {
-            Event::Invalidate { .. } => !matches!(action, Action::ReclaimPage { .. }),
-            _ => true,
-        };
-        let told = events.iter().filter(told);
-        phrases.extend(told.filter_map(|&e| engine(names, e)));
-    }
-    if called_back {
-        phrases.insert(0, "blocking callback".to_string());
-    }
-    let subject = match action {
-        Action::Worker { node, file }
-        | Action::Deliver { node, file }
-        | Action::Expire { node, file }
-        | Action::Shrink { node, file } => names.glock(node, file),
-        Action::Server { file, .. } => format!("dlm, {}", names.file(file)),
-        Action::Demand { demand } => {
-            let d = &cluster.scenario().events.demands[demand as usize];
-            let (file, mode) = (names.glock(d.node, d.file), d.mode.name());
-            format!("another node wants {mode}, {file}")
-        }
-        Action::ReclaimPage { node, file, .. } => match cluster.scenario().nodes {
-            1 => format!("memory pressure, {}", names.file(file)),
-            _ => format!(
-                "memory pressure on {}, {}",
-                names.node(node),
-                names.file(file)
-            ),
-        },
-        _ => "memory pressure".to_string(),
-    };
-    (subject, phrases.join(", "))
 }

@@ -55,6 +55,7 @@
 //! );
 //! ```
 
+mod background;
 mod closing;
 mod columns;
 mod deadlock;

@@ -6,7 +6,7 @@
 //! with the first thing it does, and the local statements before a system call's
 //! first step are told with that step.
 
-use crate::glock_text::background;
+use crate::background;
 use crate::line::{Actor, DesignLine, Line};
 use crate::names::{self, Names};
 use glock_model::cluster::{Action, Cluster, State};
@@ -125,24 +125,12 @@ impl<'a> Narrator<'a> {
                 after,
                 choice,
             }),
-            _ => self.background_step(action, events),
+            _ => {
+                let lines = background::lines(self.cluster, action, before, events, after);
+                self.out.extend(lines);
+            }
         }
         std::mem::take(&mut self.out)
-    }
-
-    fn background_step(&mut self, action: Action, events: &[Event]) {
-        let (call, outcome) = background(self.cluster, &self.names, action, events);
-        if outcome.is_empty() {
-            return;
-        }
-        self.out.push(Line {
-            actor: crate::history::actor_of(action),
-            depth: 0,
-            call,
-            outcome,
-            continues: false,
-            design: None,
-        });
     }
 
     // ---- lines ------------------------------------------------------------------

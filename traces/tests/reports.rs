@@ -47,6 +47,21 @@ fn a_store_is_killed_by_sigbus() {
 }
 
 #[test]
+fn a_store_is_killed_though_nobody_else_runs() {
+    let name = "touch-store-idle-remote";
+    let cluster = every_start(name, "restart-hack");
+    let history = shortest(&cluster, Property::NoSpuriousEfault).expect("a refusal");
+    assert_snapshot!(Style::default().report(&history, Property::NoSpuriousEfault));
+}
+
+#[test]
+fn a_restart_after_progress_misplaces_a_page() {
+    let cluster = every_start("resume-direct-read", "restart-hack");
+    let history = shortest(&cluster, Property::Placement).expect("pages in the wrong place");
+    assert_snapshot!(Style::default().report(&history, Property::Placement));
+}
+
+#[test]
 fn page_mkwrite_deadlocks_although_fault_tries() {
     let cluster = every_start("race-direct-read", "restart-hack");
     let history = shortest(&cluster, Property::NoDeadlock).expect("a deadlock");
