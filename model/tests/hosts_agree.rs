@@ -181,8 +181,11 @@ fn agree(cluster: &Cluster, start: &[State], limit: usize) -> Option<Found> {
 
 // ---- every scenario ---------------------------------------------------------------
 
+/// In the actor host messages travel one by one; so they must here.
 fn load_scenario(name: &str) -> Scenario {
-    Library::builtin().load(name).unwrap()
+    let mut scenario = Library::builtin().load(name).unwrap();
+    scenario.switches.message_fusion = false;
+    scenario
 }
 
 fn load_design(name: &str) -> Program {
