@@ -37,6 +37,8 @@ struct Calls {
     pc: Pc,
     /// The built-in operation under way.
     transfer: Option<&'static str>,
+    /// How many lines were pending when it began.
+    pending_before: usize,
     /// In a page fault.
     fault: bool,
     /// The handler or hook that runs, and its statement.
@@ -48,6 +50,16 @@ struct Calls {
     request: Option<Request>,
     /// Calls that have done nothing yet.
     pending: Vec<Line>,
+}
+
+impl Calls {
+    /// A transfer that had nothing to do is over without a word.
+    fn forget_transfer(&mut self) {
+        if self.transfer.take().is_some() {
+            self.nested = None;
+            self.pending.truncate(self.pending_before);
+        }
+    }
 }
 
 /// What is known of the step that is told.
@@ -292,10 +304,13 @@ impl<'a> Narrator<'a> {
     /// Where the task stands as the step begins.
     fn resume(&mut self, scene: &Scene<'_>) {
         let task = self.task_of(scene.before, scene.task);
-        let (pc, nested_pc, wait) = (task.pc, task.nested_pc, task.wait);
+        let (pc, nested_pc, wait, sub) = (task.pc, task.nested_pc, task.wait, task.sub);
         let calls = &mut self.calls[scene.task as usize];
         if wait == Wait::No {
             calls.request = None;
+        }
+        if sub == Sub::None {
+            calls.forget_transfer();
         }
         calls.pc = pc;
         if calls.nested.is_some() {

@@ -41,10 +41,8 @@ impl Narrator<'_> {
     pub(super) fn at(&mut self, task: u8, pc: Pc) {
         let calls = &mut self.calls[task as usize];
         // A transfer that had nothing to do ended where it began.
-        if calls.transfer.is_some() && !calls.fault && pc == calls.pc + 1 {
-            calls.transfer = None;
-            calls.nested = None;
-            calls.pending.clear();
+        if !calls.fault && pc == calls.pc + 1 {
+            calls.forget_transfer();
         }
         if calls.nested.is_some() {
             calls.nested_pc = pc;
@@ -66,6 +64,8 @@ impl Narrator<'_> {
     }
 
     pub(super) fn begin_transfer(&mut self, task: u8, name: &'static str, op: Op) {
+        let calls = &mut self.calls[task as usize];
+        calls.pending_before = calls.pending.len();
         let line = self.line(task, self.depth(task), name);
         self.hold_back(line);
         self.calls[task as usize].transfer = Some(name);

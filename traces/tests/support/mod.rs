@@ -40,6 +40,16 @@ pub fn first_start(name: &str, of_design: &str) -> Cluster {
     Cluster::new(scenario, design(of_design)).expect("design and scenario go together")
 }
 
+/// As [`every_start`], with every switch that makes steps smaller or adds some.
+pub fn in_small_steps(name: &str, of_design: &str) -> Cluster {
+    let mut scenario = scenario(name);
+    scenario.switches.fusion = false;
+    scenario.switches.message_fusion = false;
+    scenario.switches.gup_window = true;
+    scenario.switches.page_refs_block = true;
+    Cluster::new(scenario, design(of_design)).expect("design and scenario go together")
+}
+
 /// The scenario under the design, with every initial state.
 pub fn every_start(name: &str, of_design: &str) -> Cluster {
     Cluster::new(scenario(name), design(of_design)).expect("design and scenario go together")
