@@ -122,8 +122,7 @@ impl Recorded {
 fn nobody_can_move(actors: &Actors, state: &SystemState) -> bool {
     let mut actions = Vec::new();
     actors.actions(state, &mut actions);
-    let mut actions = actions.into_iter();
-    actions.all(|action| actors.next_state(state, action).is_none())
+    actions.is_empty()
 }
 
 impl Model for Recorded {
