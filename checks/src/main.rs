@@ -1,3 +1,5 @@
-//! Placeholder.
-#![allow(missing_docs)]
-fn main() {}
+//! `glock`: checks locking protocols.
+
+fn main() -> std::process::ExitCode {
+    glock::cli::main()
+}

@@ -21,8 +21,8 @@
 //! messages of one pair of actors in order, and a [`Channel`] those of one node
 //! about one file. [`Actors::project`] and [`Actors::embed`] translate states,
 //! [`Actors::cluster_action`] steps. All timers of a node are set all the time; one
-//! whose step is blocked changes nothing, and stateright drops it. The outcomes of
-//! a step that has several are timers of their own.
+//! whose step is blocked changes nothing and is not offered. The outcomes of a step
+//! that has several are timers of their own.
 //!
 //! # What actors alone cannot say
 //!
@@ -43,7 +43,7 @@
 //! cluster's initial states put in.
 
 use crate::cluster::{Action, Budgets, Cluster, State, Unfit};
-use crate::event::{Event, NoSink, Sink};
+use crate::event::{Event, NoSink};
 use crate::glock::Request;
 use crate::lockspace::{CHANNEL, Channel, Message, Resource};
 use crate::memory::Step;
@@ -199,7 +199,7 @@ impl Actor for Member {
             return; // a lock space has no timers
         };
         let (mut next, mut sent) = (*old, Outgoing::default());
-        if timer.fires(cluster, *node, &mut next, &mut sent, &mut NoSink) == Step::Blocked {
+        if timer.fires(cluster, *node, &mut next, &mut sent) == Step::Blocked {
             return;
         }
         if let Some(sent) = sent.0 {
@@ -254,15 +254,8 @@ fn timers(scenario: &Scenario, node: u8) -> Vec<Timer> {
 
 impl Timer {
     /// Takes the step on the node it belongs to.
-    fn fires<S: Sink>(
-        self,
-        cluster: &Cluster,
-        node: u8,
-        state: &mut Node,
-        sent: &mut Outgoing,
-        sink: &mut S,
-    ) -> Step {
-        let ctx = &cluster.ctx(node as usize);
+    fn fires(self, cluster: &Cluster, node: u8, state: &mut Node, sent: &mut Outgoing) -> Step {
+        let (ctx, sink) = (&cluster.ctx(node as usize), &mut NoSink);
         match self {
             Timer::Task { task, choice } => {
                 let choices = state.task_choices(ctx, task as usize);
@@ -537,6 +530,19 @@ impl Actors {
         }
     }
 
+    /// Is the step a timer whose step is blocked?
+    fn is_blocked(&self, state: &SystemState, action: &SystemAction) -> bool {
+        let ActorModelAction::Timeout(id, timer) = *action else {
+            return false;
+        };
+        let MemberState::Node(node) = &*state.actor_states[usize::from(id)] else {
+            return true; // a lock space has no timers
+        };
+        let (mut next, mut sent) = (*node, Outgoing::default());
+        let (cluster, node) = (self.cluster(), usize::from(id) as u8);
+        timer.fires(cluster, node, &mut next, &mut sent) == Step::Blocked
+    }
+
     /// Merges callbacks on their way from a lock space, as [`Channel::push`] does.
     fn merge(&self, state: &mut SystemState, lock_space: Id) {
         for node in (0..self.nodes()).map(Id::from) {
@@ -591,7 +597,7 @@ impl stateright::Model for Actors {
 
     fn actions(&self, state: &SystemState, actions: &mut Vec<SystemAction>) {
         self.system.actions(state, actions);
-        actions.retain(|action| self.allows(state, action));
+        actions.retain(|action| self.allows(state, action) && !self.is_blocked(state, action));
     }
 
     fn next_state(&self, state: &SystemState, action: SystemAction) -> Option<SystemState> {
@@ -623,7 +629,8 @@ impl stateright::Model for Actors {
 
     fn format_step(&self, state: &SystemState, action: SystemAction) -> Option<String> {
         let next = self.next_state(state, action.clone())?;
-        Some(text::step(&self.events(state, &action), &action, &next))
+        let events = self.events(state, &action);
+        Some(text::step(self.cluster(), &events, &action, &next))
     }
 
     fn as_svg(&self, path: stateright::Path<SystemState, SystemAction>) -> Option<String> {

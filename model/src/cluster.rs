@@ -390,7 +390,33 @@ impl Cluster {
             &mut |to, message| channels[to as usize][f].push(message),
             sink,
         );
+        if self.scenario.switches.message_fusion {
+            (0..nodes).for_each(|n| self.deliver_answer(state, n, f, sink));
+        }
         Step::Taken
+    }
+
+    /// Message fusion: an answer that nothing precedes is delivered at once, and the
+    /// worker looks at it at once. While the answer is under way the node's glock
+    /// stays locked and its own steps are the ones possible before the answer was
+    /// given; callbacks come after it in any case; and looking at the answer commutes
+    /// with receiving a callback. A test compares every verdict with and without.
+    fn deliver_answer<S: Sink>(&self, state: &mut State, n: usize, f: usize, sink: &mut S) {
+        if !matches!(
+            state.channels[n][f].first(),
+            Some(Message::Grant | Message::Refuse)
+        ) {
+            return;
+        }
+        let ctx = self.ctx(n);
+        if let Some(answer) = state.channels[n][f].pop() {
+            state.nodes[n].deliver(&ctx, f, answer, sink);
+            let mut out = Outgoing::default();
+            state.nodes[n].worker_step(&ctx, f, &mut out, sink);
+            if let Some(sent) = out.0 {
+                state.channels[n][f].request = Some(sent.request);
+            }
+        }
     }
 
     fn deliver<S: Sink>(&self, state: &mut State, node: u8, file: u8, sink: &mut S) -> Step {

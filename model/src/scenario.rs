@@ -346,6 +346,9 @@ pub struct Switches {
     pub fault_retry: bool,
     /// Local instructions are fused with the step before them. Default: on.
     pub fusion: bool,
+    /// An answer of the lock space that nothing precedes on its way is delivered, and
+    /// looked at by the worker, in the step that sends it. Default: on.
+    pub message_fusion: bool,
 }
 
 impl Default for Switches {
@@ -355,6 +358,7 @@ impl Default for Switches {
             gup_window: false,
             fault_retry: true,
             fusion: true,
+            message_fusion: true,
         }
     }
 }

@@ -782,10 +782,12 @@ impl Node {
         bits
     }
 
-    /// P7: buffer page i holds file page i below the count; the file position moved
-    /// by the count.
+    /// P7: buffer page i holds file page i below the count, and nothing else was
+    /// moved; iterator and file position moved by the count.
     fn placed(&self, task: usize, count: usize) -> bool {
         let t = &self.tasks[task];
-        t.ki_pos as usize == count && (0..count).all(|i| t.landed[i] as usize == i + 1)
+        t.ki_pos as usize == count
+            && t.iter_pos as usize == count
+            && (0..count).all(|i| t.landed[i] as usize == i + 1)
     }
 }

@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, State};
 use crate::glock::{Holder, Stage};
 use crate::mode::Mode;
 use crate::node::{Ctx, Node};
-use crate::program::Op;
+use crate::program::{MayGrant, NqFlags, Op};
 use crate::scenario::{LockManager, MAX_FILES, MAX_NODES, MAX_TASKS, Page};
 use crate::task::{Fault, Pinned, Status, Sub, Wait};
 use std::fmt;
@@ -230,6 +230,7 @@ impl Builder<'_> {
         let node = &self.state.nodes[n];
         let file = node.frame_file(&self.cluster.ctx(n), t);
         let gl = &node.glocks[file];
+        let rule = self.cluster.program().kernel.may_grant;
         let me = Waiter::Task(t as u8);
         let work = Waiter::Work {
             node: n as u8,
@@ -247,7 +248,7 @@ impl Builder<'_> {
             return; // granted, about to wake up
         };
         for earlier in &queue[..i] {
-            if !earlier.granted || blocks(earlier, &queue[i]) || gl.demote_wanted() {
+            if !earlier.granted || blocks(rule, earlier, &queue[i]) || gl.demote_wanted() {
                 self.add(me, Waiter::Task(earlier.task));
             }
         }
@@ -399,12 +400,11 @@ impl Builder<'_> {
     }
 }
 
-/// Can `new` not be granted while `holder` is? G6, with LM_FLAG_ANY left out: it only
-/// ever allows more.
-fn blocks(holder: &Holder, new: &Holder) -> bool {
-    holder.mode == Mode::Ex
-        || new.mode == Mode::Ex
-        || (holder.mode != new.mode && new.flags.0 & 4 == 0)
+/// Can `new` not be granted while `holder` is (G4 to G6)? Up to v5.15 an ANY request
+/// joins a holder of the other shared mode; later ones wait.
+fn blocks(rule: MayGrant, holder: &Holder, new: &Holder) -> bool {
+    let joins = rule == MayGrant::V512 && new.flags.has(NqFlags::ANY);
+    holder.mode == Mode::Ex || new.mode == Mode::Ex || (holder.mode != new.mode && !joins)
 }
 
 /// Does the task wait to take mmap_lock for reading: in a fault, or in the slow path

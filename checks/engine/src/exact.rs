@@ -112,17 +112,19 @@ where
         ExactStore::push(batch, state.into_owned())
     }
 
-    fn expand(
+    fn expand<L>(
         &self,
         state: &M::State,
         _coverage: &mut (),
-        visit: &mut impl FnMut(Cow<'_, M::State>),
+        label: impl Fn(&M::Action) -> L,
+        visit: &mut impl FnMut(L, Cow<'_, M::State>),
     ) {
         let mut actions = Vec::new();
         self.model.actions(state, &mut actions);
         for action in actions {
+            let label = label(&action);
             if let Some(next) = self.model.next_state(state, action) {
-                visit(Cow::Owned(next));
+                visit(label, Cow::Owned(next));
             }
         }
     }

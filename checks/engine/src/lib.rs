@@ -52,18 +52,28 @@
 //! assert_eq!(path.last(), &[1, 1]);
 //! ```
 
+mod ahead;
+mod bits;
+mod claim;
 mod exact;
+mod fair;
+mod graph;
+mod lasso;
 mod model;
 mod outcome;
+mod referee;
 mod replay;
 mod search;
 mod store;
 mod system;
 mod table;
 
+pub use claim::{Claim, Fairness, MAX_GROUPS};
 pub use exact::Exact;
 pub use model::{Merge, PackedModel};
-pub use outcome::{DEADLOCK, Error, Judged, Outcome, Path, Stats, Unfinished, Verdict};
+pub use outcome::{
+    DEADLOCK, Error, Judged, Lasso, Outcome, Path, Stats, Trap, Unfinished, Verdict,
+};
 pub use search::{Limits, OutcomeOf, Progress, Search, StopWhen};
 pub use store::{ExactBatch, ExactStore, PackedBatch, PackedStore, Store};
 pub use system::{ActionOf, StateOf, System};

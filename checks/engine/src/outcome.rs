@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use stateright::Expectation;
 
+use crate::system::{ActionOf, StateOf};
+
 /// The name under which the built-in check for deadlocks reports: a state without successors that is
 /// not finished.
 pub const DEADLOCK: &str = "deadlock";
@@ -45,6 +47,38 @@ impl<T, A> Path<T, A> {
     }
 }
 
+/// A run that goes on for ever: a way in, and what happens again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lasso<T, A> {
+    /// From an initial state to the cycle.
+    pub stem: Path<T, A>,
+    /// From the last state of the stem back to it, at least one step; or no step at all, if the run
+    /// stays in that state for ever because nothing more has to happen.
+    pub cycle: Vec<(A, T)>,
+}
+
+impl<T, A> Lasso<T, A> {
+    /// The states that the run visits again and again.
+    pub fn visited_for_ever(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(self.stem.last()).chain(self.cycle.iter().map(|(_, state)| state))
+    }
+}
+
+/// A lasso of a system.
+pub(crate) type LassoOf<S> = Lasso<StateOf<S>, ActionOf<S>>;
+
+/// A way into a part of the system from which the goal cannot be reached any more.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Trap<T, A> {
+    /// A shortest run into it: its last state is the only one in the trap.
+    pub path: Path<T, A>,
+    /// How many of the reachable states are in it: from none of them can the goal be reached.
+    pub states: usize,
+}
+
+/// A trap of a system.
+pub(crate) type TrapOf<S> = Trap<StateOf<S>, ActionOf<S>>;
+
 /// Why a run ended before it knew everything, or why it could not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unfinished {
@@ -62,8 +96,6 @@ pub enum Unfinished {
     Stopped,
     /// More states than the engine can number, `2^31 - 2`.
     Numbers,
-    /// An `eventually` property, which a search for reachable states cannot decide.
-    Liveness,
 }
 
 impl fmt::Display for Unfinished {
@@ -76,7 +108,6 @@ impl fmt::Display for Unfinished {
             Self::Cancelled => "the search was cancelled",
             Self::Stopped => "the search stopped at what it was to find",
             Self::Numbers => "there are more than 2^31 - 2 states",
-            Self::Liveness => "a search for reachable states does not decide it",
         })
     }
 }
@@ -87,7 +118,8 @@ impl fmt::Display for Unfinished {
 /// them has been looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict<T, A> {
-    /// An `always` property is true in every reachable state; no reachable state is a deadlock.
+    /// An `always` property is true in every reachable state; no reachable state is a deadlock; no
+    /// run contradicts a claim or an `eventually` property.
     Holds,
     /// A shortest run to a state that violates an `always` property, or to a deadlock.
     Violated(Path<T, A>),
@@ -95,6 +127,12 @@ pub enum Verdict<T, A> {
     Found(Path<T, A>),
     /// No reachable state is an example for a `sometimes` property.
     Nowhere,
+    /// A run, as the claim or `eventually` property is about, that never does what it should. Both
+    /// stem and cycle are short, but there may be a shorter lasso.
+    Never(Lasso<T, A>),
+    /// From some reachable states the goal of a [`Claim::can_reach`](crate::Claim::can_reach) cannot
+    /// be reached.
+    Trapped(Trap<T, A>),
     /// Neither is known.
     Unknown(Unfinished),
 }
@@ -107,7 +145,10 @@ impl<T, A> Verdict<T, A> {
 
     /// Whether the property is known not to be as the model expects it.
     pub fn is_bad(&self) -> bool {
-        matches!(self, Self::Violated(_) | Self::Nowhere)
+        matches!(
+            self,
+            Self::Violated(_) | Self::Nowhere | Self::Never(_) | Self::Trapped(_)
+        )
     }
 
     /// Whether nothing is known.
@@ -115,11 +156,13 @@ impl<T, A> Verdict<T, A> {
         matches!(self, Self::Unknown(_))
     }
 
-    /// The counterexample or example, if there is one.
+    /// The counterexample or example, if there is one; of a lasso the stem.
     pub fn path(&self) -> Option<&Path<T, A>> {
         match self {
             Self::Violated(path) | Self::Found(path) => Some(path),
-            _ => None,
+            Self::Never(lasso) => Some(&lasso.stem),
+            Self::Trapped(trap) => Some(&trap.path),
+            Self::Holds | Self::Nowhere | Self::Unknown(_) => None,
         }
     }
 }
@@ -129,7 +172,8 @@ impl<T, A> Verdict<T, A> {
 pub struct Judged<T, A> {
     /// The property's name, or [`DEADLOCK`].
     pub name: &'static str,
-    /// What the model expects; [`Expectation::Always`] for [`DEADLOCK`], which is expected never.
+    /// What is expected: of [`DEADLOCK`], that it is always absent; of a claim, that it comes true
+    /// eventually.
     pub expectation: Expectation,
     /// What is known.
     pub verdict: Verdict<T, A>,
@@ -157,8 +201,10 @@ pub struct Stats {
     pub stopped: usize,
     /// The most memory in use for states, table and buffers, in bytes.
     pub peak_bytes: usize,
-    /// Wall-clock time.
+    /// Wall-clock time of the search.
     pub elapsed: Duration,
+    /// Wall-clock time spent on claims and `eventually` properties, after the search.
+    pub elapsed_claims: Duration,
 }
 
 impl Stats {
@@ -171,7 +217,8 @@ impl Stats {
 /// What a search found.
 #[derive(Clone, Debug)]
 pub struct Outcome<T, A, C> {
-    /// The model's properties in their order, then [`DEADLOCK`] if it was looked for.
+    /// The model's properties in their order, then [`DEADLOCK`] if it was looked for, then the
+    /// claims.
     pub properties: Vec<Judged<T, A>>,
     /// Counts.
     pub stats: Stats,
@@ -182,7 +229,8 @@ pub struct Outcome<T, A, C> {
 }
 
 impl<T, A, C> Outcome<T, A, C> {
-    /// Whether every reachable state was looked at.
+    /// Whether every reachable state was looked at. Claims may still be unknown, if memory or time
+    /// was not enough for them.
     pub fn exhaustive(&self) -> bool {
         self.unfinished.is_none()
     }
@@ -234,5 +282,25 @@ pub enum Error {
         property: &'static str,
         /// The first step that cannot be repeated; 0 is the choice of the initial state.
         step: usize,
+    },
+    /// A step has a group that is not below [`MAX_GROUPS`](crate::MAX_GROUPS).
+    #[error("a step is in group {0}; groups are numbered from 0 to 63")]
+    Group(usize),
+    /// Expanding all states a second time did not give the same transitions.
+    #[error(
+        "the model has other transitions when asked again: it is not deterministic, or its packing \
+         is not canonical"
+    )]
+    Unsteady,
+    /// A counterexample to a claim did not pass its examination.
+    #[error(
+        "the counterexample found for {claim:?} is none: {fault}. If the model packs symmetrical \
+         states alike, claims cannot be decided on it; otherwise this is a bug of the engine"
+    )]
+    Lasso {
+        /// The claim.
+        claim: &'static str,
+        /// What is wrong.
+        fault: &'static str,
     },
 }

@@ -28,30 +28,42 @@ pub(crate) fn replay<S: System>(
     property: &'static str,
 ) -> Result<Run<S>, Error> {
     let broken = |step| Error::Replay { property, step };
-    let mut batch = BatchOf::<S>::default();
-    let mut is_stored = |index: Index, state: &StateOf<S>| {
-        S::Store::clear(&mut batch);
-        let hash = system.encode(&mut batch, Cow::Borrowed(state));
-        store.hash(index) == hash && store.equals(index, &batch, 0)
-    };
     let (&first, rest) = numbers.split_first().ok_or(broken(0))?;
     let model = system.model();
     let initial = model
         .init_states()
         .into_iter()
-        .find(|state| model.within_boundary(state) && is_stored(first, state))
+        .find(|state| model.within_boundary(state) && is_stored(system, store, first, state))
         .ok_or(broken(0))?;
     let mut path = Path {
         initial,
         steps: Vec::with_capacity(rest.len()),
     };
     for (step, &index) in rest.iter().enumerate() {
-        let next = system
-            .steps(path.last())
-            .into_iter()
-            .find(|(_, state)| model.within_boundary(state) && is_stored(index, state))
-            .ok_or(broken(step + 1))?;
+        let next =
+            find_step(system, store, path.last(), index, |_| true).ok_or(broken(step + 1))?;
         path.steps.push(next);
     }
     Ok(path)
+}
+
+/// The first step from a state, among those whose action is `wanted`, that leads to the stored state
+/// with this number.
+pub(crate) fn find_step<S: System>(
+    system: &S,
+    store: &S::Store,
+    from: &StateOf<S>,
+    to: Index,
+    wanted: impl Fn(&ActionOf<S>) -> bool,
+) -> Option<(ActionOf<S>, StateOf<S>)> {
+    let model = system.model();
+    system.steps(from).into_iter().find(|(action, state)| {
+        wanted(action) && model.within_boundary(state) && is_stored(system, store, to, state)
+    })
+}
+
+fn is_stored<S: System>(system: &S, store: &S::Store, index: Index, state: &StateOf<S>) -> bool {
+    let mut batch = BatchOf::<S>::default();
+    let hash = system.encode(&mut batch, Cow::Borrowed(state));
+    store.hash(index) == hash && store.equals(index, &batch, 0)
 }

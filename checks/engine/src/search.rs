@@ -21,6 +21,10 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use stateright::{Expectation, Model, Property};
 
+use crate::ahead::Ahead;
+use crate::claim::Claim;
+use crate::graph::Graph;
+use crate::lasso::Judge;
 use crate::model::Merge;
 use crate::outcome::{DEADLOCK, Error, Judged, Outcome, Stats, Unfinished, Verdict};
 use crate::replay::{Run, replay};
@@ -34,8 +38,8 @@ const CHUNK: usize = 256;
 /// Chunks per thread between two commits.
 const CHUNKS_PER_THREAD: usize = 8;
 
-/// Successors looked up at a time.
-const GROUP: usize = 32;
+/// Candidates remembered while a chunk is expanded.
+const RECENT: usize = 1 << 12;
 
 /// The predecessor of an initial state.
 const NOBODY: Index = Index::MAX;
@@ -87,6 +91,12 @@ pub struct Progress {
 /// What a search of a system gives.
 pub type OutcomeOf<S> = Outcome<StateOf<S>, ActionOf<S>, <S as System>::Coverage>;
 
+/// What is known of a property of a system.
+pub(crate) type VerdictOf<S> = Verdict<StateOf<S>, ActionOf<S>>;
+
+/// What group an action is in, if any. Without such a function all actions are the environment's.
+pub(crate) type Groups<'a, S> = Option<Box<dyn Fn(&ActionOf<S>) -> Option<usize> + Sync + 'a>>;
+
 type Report<'a> = Box<dyn FnMut(&Progress) + 'a>;
 
 /// A search to be configured and run. See the [crate's documentation](crate) for an example.
@@ -97,6 +107,8 @@ pub struct Search<'a, S: System> {
     stop_when: StopWhen,
     cancel: Option<&'a AtomicBool>,
     progress: Option<(Duration, Report<'a>)>,
+    groups: Groups<'a, S>,
+    claims: Vec<Claim<'a, StateOf<S>>>,
 }
 
 impl<'a, S: System> Search<'a, S> {
@@ -109,7 +121,28 @@ impl<'a, S: System> Search<'a, S> {
             stop_when: StopWhen::default(),
             cancel: None,
             progress: None,
+            groups: None,
+            claims: Vec::new(),
         }
+    }
+
+    /// Sorts actions into groups, which [`Fairness`](crate::Fairness) is about: for instance one for
+    /// each process. Groups are numbered from 0 to 63; `None` is the environment.
+    #[must_use]
+    pub fn groups(mut self, group: impl Fn(&ActionOf<S>) -> Option<usize> + Sync + 'a) -> Self {
+        self.groups = Some(Box::new(group));
+        self
+    }
+
+    /// Something to decide besides the model's own properties.
+    ///
+    /// For claims, and for stateright's `eventually` properties, all transitions are stored after
+    /// the search, at 5 bytes each and some 30 a state. The model must not pack symmetrical states
+    /// alike: who is treated fairly could then not be told.
+    #[must_use]
+    pub fn claim(mut self, claim: Claim<'a, StateOf<S>>) -> Self {
+        self.claims.push(claim);
+        self
     }
 
     /// When to give up.
@@ -153,34 +186,16 @@ impl<'a, S: System> Search<'a, S> {
     ///
     /// See [`Error`]. Reaching a limit is none.
     pub fn run(self) -> Result<OutcomeOf<S>, Error> {
-        let system = self.system;
-        let explored = self.explore()?;
-        explored.outcome(system)
-    }
-
-    pub(crate) fn explore(self) -> Result<Explored<S>, Error> {
         let properties = Properties::of(self.system)?;
-        let goal = Goal::new(&self.stop_when, &properties)?;
-        let pool = match self.threads {
-            1 => None,
-            threads => Some(
-                rayon::ThreadPoolBuilder::new()
-                    .num_threads(threads)
-                    .build()
-                    .map_err(|error| Error::Threads {
-                        threads,
-                        reason: error.to_string(),
-                    })?,
-            ),
-        };
+        let eventually = properties.claims(self.system);
         let mut run = Running {
+            goal: Goal::new(&self.stop_when, &properties)?,
             explored: Explored::new(self.system, properties),
             system: self.system,
             limits: self.limits,
-            goal,
             cancel: self.cancel,
             progress: self.progress,
-            pool,
+            pool: pool(self.threads)?,
             started: Instant::now(),
             reported: Instant::now(),
             round: (0..match self.threads {
@@ -191,9 +206,24 @@ impl<'a, S: System> Search<'a, S> {
                 .collect(),
         };
         run.explored.unfinished = run.levels()?.err();
+        run.round = Vec::new();
         run.explored.stats.elapsed = run.started.elapsed();
-        Ok(run.explored)
+        let claims: Vec<_> = eventually.iter().chain(&self.claims).collect();
+        let verdicts = run.decide(&claims, &self.groups)?;
+        run.explored.stats.elapsed_claims = run.started.elapsed() - run.explored.stats.elapsed;
+        run.explored.outcome(self.system, &claims, verdicts)
     }
+}
+
+fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>, Error> {
+    if threads == 1 {
+        return Ok(None);
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.map(Some).map_err(|error| Error::Threads {
+        threads,
+        reason: error.to_string(),
+    })
 }
 
 /// The model's properties, apart by kind.
@@ -224,6 +254,22 @@ impl<M: Model> Properties<M> {
             }),
             many => Err(Error::TooManyProperties(many)),
         }
+    }
+
+    /// The `eventually` properties.
+    fn claims<'a, S: System<Model = M>>(&self, system: &'a S) -> Vec<Claim<'a, M::State>>
+    where
+        M: 'a,
+    {
+        let eventually = |property: &&Property<M>| property.expectation == Expectation::Eventually;
+        self.all
+            .iter()
+            .filter(eventually)
+            .map(|property| {
+                let condition = property.condition;
+                Claim::eventually(property.name, move |state| condition(system.model(), state))
+            })
+            .collect()
     }
 
     /// The names in the order of the outcome, each with the place of its first finding.
@@ -386,18 +432,32 @@ impl<S: System> Explored<S> {
         }
     }
 
-    fn outcome(self, system: &S) -> Result<OutcomeOf<S>, Error> {
-        let properties = self
-            .properties
-            .names()
-            .map(|(name, expectation, place)| {
-                Ok(Judged {
-                    name,
-                    verdict: self.verdict(system, name, &expectation, place)?,
-                    expectation,
-                })
-            })
-            .collect::<Result<_, Error>>()?;
+    /// What to report, given the verdicts on `claims`, of which the first are the `eventually`
+    /// properties.
+    fn outcome(
+        self,
+        system: &S,
+        claims: &[&Claim<'_, StateOf<S>>],
+        verdicts: Vec<VerdictOf<S>>,
+    ) -> Result<OutcomeOf<S>, Error> {
+        let mut claimed = claims.iter().zip(verdicts);
+        let mut properties = Vec::new();
+        for (name, expectation, place) in self.properties.names() {
+            let verdict = match place {
+                Some(place) => self.verdict(system, name, &expectation, place)?,
+                None => claimed.next().expect("each has a verdict").1,
+            };
+            properties.push(Judged {
+                name,
+                expectation,
+                verdict,
+            });
+        }
+        properties.extend(claimed.map(|(claim, verdict)| Judged {
+            name: claim.name,
+            expectation: Expectation::Eventually,
+            verdict,
+        }));
         Ok(Outcome {
             properties,
             stats: self.stats,
@@ -411,11 +471,8 @@ impl<S: System> Explored<S> {
         system: &S,
         name: &'static str,
         expectation: &Expectation,
-        place: Option<Place>,
-    ) -> Result<Verdict<StateOf<S>, ActionOf<S>>, Error> {
-        let Some(place) = place else {
-            return Ok(Verdict::Unknown(Unfinished::Liveness));
-        };
+        place: Place,
+    ) -> Result<VerdictOf<S>, Error> {
         if let Some(index) = self.found.get(place) {
             let run = self.replay_finding(system, name, place, index)?;
             return Ok(match expectation {
@@ -457,15 +514,23 @@ impl<S: System> Explored<S> {
     }
 }
 
+/// What is kept of a successor beside its encoding.
+#[derive(Clone, Copy)]
+struct Candidate {
+    hash: u32,
+    /// The state it comes from.
+    parent: Index,
+}
+
 /// A stretch of a level: what its expansion gave.
 struct Chunk<S: System> {
     range: Range<Index>,
     batch: BatchOf<S>,
-    /// For each candidate its hash and the state it comes from.
-    hashes: Vec<u32>,
-    parents: Vec<Index>,
+    candidates: Vec<Candidate>,
     /// The candidates not known to be old, in order.
     fresh: Vec<u32>,
+    /// By hash, a candidate of this chunk that may be equal to the next.
+    recent: Vec<u32>,
     found: Found,
     coverage: S::Coverage,
     edges: u64,
@@ -480,9 +545,9 @@ impl<S: System> Default for Chunk<S> {
         Self {
             range: 0..0,
             batch: BatchOf::<S>::default(),
-            hashes: Vec::new(),
-            parents: Vec::new(),
+            candidates: Vec::new(),
             fresh: Vec::new(),
+            recent: Vec::new(),
             found: Found::default(),
             coverage: S::Coverage::default(),
             edges: 0,
@@ -497,23 +562,22 @@ impl<S: System> Default for Chunk<S> {
 impl<S: System> Chunk<S> {
     fn restart(&mut self, range: Range<Index>) {
         S::Store::clear(&mut self.batch);
-        self.hashes.clear();
-        self.parents.clear();
+        self.candidates.clear();
         self.fresh.clear();
         *self = Self {
             range,
             batch: std::mem::take(&mut self.batch),
-            hashes: std::mem::take(&mut self.hashes),
-            parents: std::mem::take(&mut self.parents),
+            candidates: std::mem::take(&mut self.candidates),
             fresh: std::mem::take(&mut self.fresh),
+            recent: std::mem::take(&mut self.recent),
             ..Self::default()
         };
     }
 
     fn bytes(&self) -> usize {
         S::Store::batch_bytes(&self.batch)
-            + (self.hashes.capacity() + self.parents.capacity() + self.fresh.capacity())
-                * size_of::<u32>()
+            + self.candidates.capacity() * size_of::<Candidate>()
+            + (self.fresh.capacity() + RECENT) * size_of::<u32>()
     }
 
     /// Evaluates the properties in every state of the range.
@@ -532,7 +596,7 @@ impl<S: System> Chunk<S> {
                 self.judge(system, explored, index, state);
                 if system.stop_at(state) {
                     self.stopped += 1;
-                } else if !self.collect(system, index, state) {
+                } else if !self.collect(system, explored, index, state) {
                     self.terminal += 1;
                     match system.deadlocked(state) {
                         Some(true) => self.found.note(Place::Deadlock, index),
@@ -542,7 +606,6 @@ impl<S: System> Chunk<S> {
                 }
             });
         }
-        self.fresh.extend(0..self.hashes.len() as u32);
     }
 
     #[inline]
@@ -562,27 +625,54 @@ impl<S: System> Chunk<S> {
     }
 
     /// Adds the successors of a state to the candidates; false if it has none.
+    ///
+    /// Steps that change nothing, and those to a state that a step of the same chunk led to not
+    /// long before, are not looked up: where independent steps commute there are many.
     #[inline]
-    fn collect(&mut self, system: &S, index: Index, state: &StateOf<S>) -> bool {
+    fn collect(
+        &mut self,
+        system: &S,
+        explored: &Explored<S>,
+        index: Index,
+        state: &StateOf<S>,
+    ) -> bool {
         let Self {
             batch,
-            hashes,
-            parents,
+            candidates,
+            fresh,
+            recent,
             coverage,
             ..
         } = self;
         let model = system.model();
-        let before = hashes.len();
+        let store = &explored.store;
+        let own_hash = store.hash(index);
+        let before = candidates.len();
         let mut outside = 0;
-        system.expand(state, coverage, &mut |next| {
-            if model.within_boundary(&next) {
-                hashes.push(system.encode(batch, next));
-                parents.push(index);
-            } else {
+        recent.resize(RECENT, 0);
+        system.expand(state, coverage, |_| (), &mut |(), next| {
+            if !model.within_boundary(&next) {
                 outside += 1;
+                return;
+            }
+            let at = candidates.len();
+            let hash = system.encode(batch, next);
+            let twin = &mut recent[hash as usize % RECENT];
+            let known = hash == own_hash && store.equals(index, batch, at)
+                || candidates
+                    .get(*twin as usize)
+                    .is_some_and(|candidate| candidate.hash == hash)
+                    && S::Store::same(batch, *twin as usize, at);
+            candidates.push(Candidate {
+                hash,
+                parent: index,
+            });
+            if !known {
+                *twin = at as u32;
+                fresh.push(at as u32);
             }
         });
-        let edges = hashes.len() - before;
+        let edges = candidates.len() - before;
         self.edges += edges as u64;
         self.outside += outside;
         edges > 0 || outside > 0
@@ -593,21 +683,24 @@ impl<S: System> Chunk<S> {
         let Explored { store, table, .. } = explored;
         let Self {
             batch,
-            hashes,
+            candidates,
             fresh,
             ..
         } = self;
         let mut kept = 0;
-        for first in (0..fresh.len()).step_by(GROUP) {
-            let group = first..(first + GROUP).min(fresh.len());
-            warm(table, store, hashes, &fresh[group.clone()]);
-            for i in group {
-                let at = fresh[i];
-                let equal = |index| store.equals(index, batch, at as usize);
-                if table.find(hashes[at as usize], equal).is_err() {
-                    fresh[kept] = at;
-                    kept += 1;
-                }
+        let hash = |fresh: &[u32], i| {
+            let at: Option<&u32> = fresh.get(i);
+            at.map(|&at| candidates[at as usize].hash)
+        };
+        let mut ahead = Ahead::new(table, store, |i| hash(fresh, i));
+        for i in 0..fresh.len() {
+            let guess = ahead.guess(table, store, |i| hash(fresh, i), i);
+            let at = fresh[i];
+            let equal = |index| store.equals(index, batch, at as usize);
+            if !guess.is_some_and(equal) && table.find(candidates[at as usize].hash, equal).is_err()
+            {
+                fresh[kept] = at;
+                kept += 1;
             }
         }
         fresh.truncate(kept);
@@ -619,19 +712,6 @@ fn ones(bits: u64) -> impl Iterator<Item = u32> {
     (0..64)
         .filter(move |i| bits >> i & 1 == 1)
         .take(bits.count_ones() as usize)
-}
-
-/// Requests the memory that looking up these candidates will need.
-#[inline]
-fn warm(table: &Table, store: &impl Store, hashes: &[u32], candidates: &[u32]) {
-    for &at in candidates {
-        table.prefetch(hashes[at as usize]);
-    }
-    for &at in candidates {
-        if let Some(index) = table.guess(hashes[at as usize]) {
-            store.prefetch(index);
-        }
-    }
 }
 
 /// A search on its way.
@@ -696,9 +776,11 @@ impl<S: System> Running<'_, S> {
                 let hash = self
                     .system
                     .encode(&mut chunk.batch, std::borrow::Cow::Owned(state));
-                chunk.fresh.push(chunk.hashes.len() as u32);
-                chunk.hashes.push(hash);
-                chunk.parents.push(NOBODY);
+                chunk.fresh.push(chunk.candidates.len() as u32);
+                chunk.candidates.push(Candidate {
+                    hash,
+                    parent: NOBODY,
+                });
             }
         }
         let flow = self.commit(&mut chunk);
@@ -789,41 +871,44 @@ impl<S: System> Running<'_, S> {
     fn store_fresh(&mut self, chunk: &mut Chunk<S>) -> Flow {
         let Chunk {
             batch,
-            hashes,
-            parents,
+            candidates,
             fresh,
             ..
         } = chunk;
-        for group in fresh.chunks(GROUP) {
-            warm(&self.explored.table, &self.explored.store, hashes, group);
-            for &at in group {
-                let at = at as usize;
-                let Explored { store, table, .. } = &mut self.explored;
-                let Err(mut vacant) =
-                    table.find(hashes[at], |index| store.equals(index, batch, at))
-                else {
-                    continue;
-                };
-                if Some(store.len()) == self.limits.states {
-                    return Err(Unfinished::States);
-                }
-                if store.len() == table.capacity() {
-                    self.grow()?;
-                    vacant = match self.explored.table.find(hashes[at], |_| false) {
-                        Err(vacant) => vacant,
-                        Ok(_) => unreachable!("nothing is equal"),
-                    };
-                }
-                let Explored {
-                    store,
-                    table,
-                    parents: stored_parents,
-                    ..
-                } = &mut self.explored;
-                table.insert(vacant, hashes[at], store.len() as Index);
-                store.append(batch, at);
-                stored_parents.push([parents[at]]);
+        let Explored { store, table, .. } = &self.explored;
+        let hash_at = |i| {
+            let at: Option<&u32> = fresh.get(i);
+            at.map(|&at| candidates[at as usize].hash)
+        };
+        let mut ahead = Ahead::new(table, store, hash_at);
+        for (i, &at) in fresh.iter().enumerate() {
+            let at = at as usize;
+            let Explored { store, table, .. } = &self.explored;
+            let guess = ahead.guess(table, store, hash_at, i);
+            let equal = |index| store.equals(index, batch, at);
+            if guess.is_some_and(equal) {
+                continue;
             }
+            let Candidate { hash, parent } = candidates[at];
+            let Err(mut vacant) = table.find(hash, equal) else {
+                continue;
+            };
+            if Some(store.len()) == self.limits.states {
+                return Err(Unfinished::States);
+            }
+            if store.len() == table.capacity() {
+                self.grow()?;
+                vacant = self.explored.table.vacant(hash);
+            }
+            let Explored {
+                store,
+                table,
+                parents,
+                ..
+            } = &mut self.explored;
+            table.insert(vacant, hash, store.len() as Index);
+            store.append(batch, at);
+            parents.push([parent]);
         }
         Ok(())
     }
@@ -837,8 +922,9 @@ impl<S: System> Running<'_, S> {
         let free = self.limits.memory_bytes.map_or(usize::MAX, |limit| {
             limit.saturating_sub(self.explored.bytes_without_table() + self.buffer_bytes())
         });
-        // A half more; close to the limit on memory, a little.
-        let wanted = [states / 2, states / 8, states / 32]
+        // As much again while that is cheap, then a half more; close to the limit on memory, a little.
+        let more = if states < 1 << 22 { states } else { states / 2 };
+        let wanted = [more, states / 8, states / 32]
             .map(|more| (states + more + 1).min(MAX_STATES))
             .into_iter()
             .find(|&wanted| Table::bytes_for(wanted) <= free)
@@ -872,6 +958,10 @@ impl<S: System> Running<'_, S> {
             report(&progress);
             self.reported = Instant::now();
         }
+        self.may_go_on()
+    }
+
+    fn may_go_on(&self) -> Flow {
         if self.cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
             return Err(Unfinished::Cancelled);
         }
@@ -879,6 +969,52 @@ impl<S: System> Running<'_, S> {
             Some(limit) if self.started.elapsed() >= limit => Err(Unfinished::Time),
             _ => Ok(()),
         }
+    }
+
+    /// The verdicts on claims, which need all transitions.
+    fn decide(
+        &mut self,
+        claims: &[&Claim<'_, StateOf<S>>],
+        groups: &Groups<'_, S>,
+    ) -> Result<Vec<VerdictOf<S>>, Error> {
+        let unknown = |why| Ok(claims.iter().map(|_| Verdict::Unknown(why)).collect());
+        if claims.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(why) = self.explored.unfinished {
+            return unknown(why);
+        }
+        let mut peak = self.bytes() + Graph::work_bytes(self.explored.store.len());
+        let stored = peak;
+        let graph = Graph::build(
+            self.system,
+            &self.explored,
+            groups,
+            self.pool.as_ref(),
+            |bytes| {
+                peak = peak.max(stored + bytes);
+                match self.limits.memory_bytes {
+                    Some(limit) if stored + bytes > limit => Err(Unfinished::Memory),
+                    _ => self.may_go_on(),
+                }
+            },
+        )?;
+        let graph = match graph {
+            Ok(graph) => graph,
+            Err(why) => return unknown(why),
+        };
+        self.explored.stats.peak_bytes = self.explored.stats.peak_bytes.max(peak);
+        let judge = Judge {
+            system: self.system,
+            explored: &self.explored,
+            graph: &graph,
+            groups,
+        };
+        let decide = |claim: &&Claim<'_, _>| match self.may_go_on() {
+            Ok(()) => judge.decide(claim),
+            Err(why) => Ok(Verdict::Unknown(why)),
+        };
+        claims.iter().map(decide).collect()
     }
 
     /// After a limit on size: evaluates the properties in the states that are stored but will not

@@ -40,13 +40,16 @@ pub trait Store: Send + Sync {
     /// Whether a stored state and the candidate at position `at` are the same state.
     fn equals(&self, index: u32, batch: &Self::Batch, at: usize) -> bool;
 
+    /// Whether two candidates, neither of them moved yet, are the same state.
+    fn same(batch: &Self::Batch, one: usize, other: usize) -> bool;
+
     /// Moves the candidate at position `at` into the store, under the next number. A candidate is
     /// moved at most once.
     fn append(&mut self, batch: &mut Self::Batch, at: usize);
 }
 
 /// Blocks are reserved whole, but memory that was never touched costs nothing.
-const BLOCK_BYTES: usize = 8 << 20;
+const BLOCK_BYTES: usize = 16 << 20;
 
 /// A growing array in blocks of a fixed size that never move.
 #[derive(Debug)]
@@ -90,8 +93,11 @@ impl<T> Blocks<T> {
 
     pub(crate) fn push(&mut self, items: impl IntoIterator<Item = T>) {
         if self.records >> self.shift == self.blocks.len() {
-            self.blocks
-                .push(Vec::with_capacity(self.width << self.shift));
+            let mut block = Vec::with_capacity(self.width << self.shift);
+            if !self.blocks.is_empty() {
+                use_huge_pages(&mut block);
+            }
+            self.blocks.push(block);
         }
         let block = self.blocks.last_mut().expect("a block was just ensured");
         block.extend(items);
@@ -116,6 +122,28 @@ pub(crate) fn prefetch<T>(address: *const T) {
     let _ = address;
 }
 
+/// Asks for huge pages for the spare capacity of a large vector that is going to be read at random:
+/// with small ones nearly every access waits for an address translation, too. A wish, no more.
+pub(crate) fn use_huge_pages<T>(vector: &mut Vec<T>) {
+    #[cfg(target_os = "linux")]
+    {
+        const PAGE: usize = 4096;
+        let spare = vector.spare_capacity_mut();
+        let start = spare.as_mut_ptr().addr().next_multiple_of(PAGE);
+        let end = (spare.as_mut_ptr().addr() + size_of_val(spare)) / PAGE * PAGE;
+        if end.saturating_sub(start) >= 4 << 20 {
+            // SAFETY: the pages lie within one allocation of ours, and the advice changes neither
+            // their contents nor their protection.
+            unsafe {
+                let start = spare.as_mut_ptr().cast::<u8>().with_addr(start);
+                libc::madvise(start.cast(), end - start.addr(), libc::MADV_HUGEPAGE);
+            }
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = vector;
+}
+
 /// 64 to 32 bits, keeping the influence of every bit.
 #[inline]
 fn fold(hash: u64) -> u32 {
@@ -131,7 +159,10 @@ pub struct PackedStore {
 /// Packed candidates, one after the other.
 #[derive(Debug, Default)]
 pub struct PackedBatch {
+    /// Longer than what is in use, so that adding is cheap.
     words: Vec<u64>,
+    used: usize,
+    width: usize,
 }
 
 impl PackedStore {
@@ -153,9 +184,13 @@ impl PackedStore {
         width: usize,
         fill: impl FnOnce(&mut [u64]),
     ) -> u32 {
-        let first = batch.words.len();
-        batch.words.resize(first + width, 0);
-        let words = &mut batch.words[first..];
+        batch.width = width;
+        let end = batch.used + width;
+        if end > batch.words.len() {
+            batch.words.resize(2 * end, 0);
+        }
+        let words = &mut batch.words[batch.used..end];
+        batch.used = end;
         fill(words);
         hash_words(words)
     }
@@ -176,11 +211,17 @@ pub(crate) fn hash_words(words: &[u64]) -> u32 {
     fold(multiply(state ^ KEYS[0], KEYS[1]))
 }
 
+/// A loop, not a call of `memcmp`: states are short.
+#[inline]
+fn equal_words(one: &[u64], other: &[u64]) -> bool {
+    one.iter().zip(other).all(|(a, b)| a == b)
+}
+
 impl Store for PackedStore {
     type Batch = PackedBatch;
 
     fn clear(batch: &mut PackedBatch) {
-        batch.words.clear();
+        batch.used = 0;
     }
 
     fn batch_bytes(batch: &PackedBatch) -> usize {
@@ -211,6 +252,12 @@ impl Store for PackedStore {
         let candidate = &batch.words[at * width..(at + 1) * width];
         // A loop, not a call of memcmp: states are short.
         self.words(index).iter().zip(candidate).all(|(a, b)| a == b)
+    }
+
+    #[inline]
+    fn same(batch: &PackedBatch, one: usize, other: usize) -> bool {
+        let words = |at| &batch.words[at * batch.width..(at + 1) * batch.width];
+        equal_words(words(one), words(other))
     }
 
     #[inline]
@@ -298,6 +345,11 @@ impl<T: Hash + Eq + Send + Sync> Store for ExactStore<T> {
             && candidate
                 .as_ref()
                 .is_some_and(|state| state == self.state(index))
+    }
+
+    #[inline]
+    fn same(batch: &ExactBatch<T>, one: usize, other: usize) -> bool {
+        batch.states[one] == batch.states[other]
     }
 
     fn append(&mut self, batch: &mut ExactBatch<T>, at: usize) {

@@ -52,12 +52,14 @@ pub trait System: Sync {
         state: Cow<'_, StateOf<Self>>,
     ) -> u32;
 
-    /// Visits the successors of a state, in the order of [`steps`](Self::steps).
-    fn expand(
+    /// Visits the successors of a state, each with what `label` makes of the action, in the order of
+    /// [`steps`](Self::steps).
+    fn expand<L>(
         &self,
         state: &StateOf<Self>,
         coverage: &mut Self::Coverage,
-        visit: &mut impl FnMut(Cow<'_, StateOf<Self>>),
+        label: impl Fn(&ActionOf<Self>) -> L,
+        visit: &mut impl FnMut(L, Cow<'_, StateOf<Self>>),
     );
 
     /// Every enabled action with its successor.
@@ -108,14 +110,15 @@ impl<M: PackedModel> System for M {
     }
 
     #[inline]
-    fn expand(
+    fn expand<L>(
         &self,
         state: &M::State,
         coverage: &mut M::Coverage,
-        visit: &mut impl FnMut(Cow<'_, M::State>),
+        label: impl Fn(&M::Action) -> L,
+        visit: &mut impl FnMut(L, Cow<'_, M::State>),
     ) {
-        self.successors(state, coverage, &mut |_, next: &M::State| {
-            visit(Cow::Borrowed(next))
+        self.successors(state, coverage, &mut |action, next: &M::State| {
+            visit(label(&action), Cow::Borrowed(next))
         });
     }
 

@@ -8,7 +8,7 @@
 //! The table holds nothing that the store does not, so to grow it is thrown away first and filled
 //! again from the store: growth never needs two tables at a time.
 
-use crate::store::{Index, Store, prefetch};
+use crate::store::{Index, Store, prefetch, use_huge_pages};
 
 const SLOTS: usize = 16;
 
@@ -30,6 +30,61 @@ pub(crate) struct Table {
     index_bits: u32,
 }
 
+impl Line {
+    /// Bit `i`: slot `i` has the tag, or is empty and the tag is 0.
+    #[inline]
+    fn same(&self, tag: u32, index_bits: u32) -> u32 {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every x86-64 has SSE2.
+        unsafe {
+            use std::arch::x86_64::*;
+            let shift = _mm_cvtsi32_si128(index_bits as i32);
+            let tag = _mm_srl_epi32(_mm_set1_epi32(tag as i32), shift);
+            self.bits(|slots| _mm_cmpeq_epi32(_mm_srl_epi32(slots, shift), tag))
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        self.each(|slot| (slot ^ tag) >> index_bits == 0)
+    }
+
+    /// Number of used slots; they are the first ones.
+    #[inline]
+    fn used(&self) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: every x86-64 has SSE2.
+        let empty = unsafe {
+            use std::arch::x86_64::*;
+            self.bits(|slots| _mm_cmpeq_epi32(slots, _mm_setzero_si128()))
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        let empty = self.each(|slot| slot == 0);
+        (empty | 1 << SLOTS).trailing_zeros() as usize
+    }
+
+    /// Bit `i`: `compare` gives all ones for slot `i`, and not all zeros.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    unsafe fn bits(
+        &self,
+        compare: impl Fn(std::arch::x86_64::__m128i) -> std::arch::x86_64::__m128i,
+    ) -> u32 {
+        use std::arch::x86_64::*;
+        let four: *const __m128i = self.0.as_ptr().cast();
+        // SAFETY: every x86-64 has SSE2, and a line is four aligned vectors.
+        unsafe {
+            let part = |i| compare(_mm_load_si128(four.add(i)));
+            let low = _mm_packs_epi32(part(0), part(1));
+            let high = _mm_packs_epi32(part(2), part(3));
+            _mm_movemask_epi8(_mm_packs_epi16(low, high)) as u32
+        }
+    }
+
+    /// Bit `i`: `test` is true for slot `i`.
+    #[cfg(any(test, not(target_arch = "x86_64")))]
+    fn each(&self, test: impl Fn(u32) -> bool) -> u32 {
+        crate::model::mask(&self.0, |&slot| test(slot)) as u32
+    }
+}
+
 /// An empty slot at which a state that was looked up and not found belongs.
 pub(crate) struct Vacant {
     line: usize,
@@ -40,9 +95,12 @@ impl Table {
     /// A table for at least `states` states.
     pub(crate) fn with_capacity(states: usize) -> Self {
         let lines = Self::lines_for(states);
+        let mut empty = Vec::with_capacity(lines);
+        use_huge_pages(&mut empty);
+        empty.resize(lines, Line([0; SLOTS]));
         let capacity = (lines * SLOTS * FULL.0 / FULL.1).min(MAX_STATES);
         Self {
-            lines: vec![Line([0; SLOTS]); lines],
+            lines: empty,
             capacity,
             index_bits: (capacity + 1).ilog2() + 1,
         }
@@ -80,9 +138,7 @@ impl Table {
             }
             for index in first..last {
                 let hash = hashes[index - first];
-                if let Err(vacant) = self.find(hash, |_| false) {
-                    self.insert(vacant, hash, index as Index);
-                }
+                self.insert(self.vacant(hash), hash, index as Index);
             }
         }
     }
@@ -104,11 +160,6 @@ impl Table {
         (slot & ((1 << self.index_bits) - 1)) - 1
     }
 
-    #[inline]
-    fn same_tag(&self, slot: u32, tag: u32) -> bool {
-        (slot ^ tag) >> self.index_bits == 0
-    }
-
     /// Hints that a hash is about to be looked up.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u32) {
@@ -118,12 +169,11 @@ impl Table {
     /// A state that may be the one looked for, from the first line alone.
     #[inline]
     pub(crate) fn guess(&self, hash: u32) -> Option<Index> {
-        let tag = self.tag(hash);
         let line = &self.lines[self.home(hash)];
-        line.0
-            .iter()
-            .find(|&&slot| slot != 0 && self.same_tag(slot, tag))
-            .map(|&slot| self.number(slot))
+        let same = line.same(self.tag(hash), self.index_bits);
+        // Of an empty slot the number is no number.
+        let slot = line.0[same.trailing_zeros() as usize % SLOTS];
+        (same != 0 && slot != 0).then(|| self.number(slot))
     }
 
     /// The number of the state with this hash for which `equal` is true, or where it belongs.
@@ -136,16 +186,18 @@ impl Table {
         let tag = self.tag(hash);
         let mut line = self.home(hash);
         loop {
-            for (slot, &entry) in self.lines[line].0.iter().enumerate() {
-                if entry == 0 {
-                    return Err(Vacant { line, slot });
+            let used = self.lines[line].used();
+            let same = self.lines[line].same(tag, self.index_bits);
+            let mut same = same & ((1 << used) - 1);
+            while same != 0 {
+                let index = self.number(self.lines[line].0[same.trailing_zeros() as usize]);
+                if equal(index) {
+                    return Ok(index);
                 }
-                if self.same_tag(entry, tag) {
-                    let index = self.number(entry);
-                    if equal(index) {
-                        return Ok(index);
-                    }
-                }
+                same &= same - 1;
+            }
+            if used < SLOTS {
+                return Err(Vacant { line, slot: used });
             }
             line += 1;
             if line == self.lines.len() {
@@ -154,8 +206,43 @@ impl Table {
         }
     }
 
+    /// Where a state with this hash that is not in the table belongs.
+    #[inline]
+    pub(crate) fn vacant(&self, hash: u32) -> Vacant {
+        match self.find(hash, |_| false) {
+            Err(vacant) => vacant,
+            Ok(_) => unreachable!("nothing is equal"),
+        }
+    }
+
     #[inline]
     pub(crate) fn insert(&mut self, vacant: Vacant, hash: u32, index: Index) {
         self.lines[vacant.line].0[vacant.slot] = self.tag(hash) | (index + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn all_slots_at_once_are_as_slot_by_slot(
+            used in 0..=SLOTS,
+            slots in prop::array::uniform16(1..=u32::MAX),
+            bits in 1..=31_u32,
+            pick in 0..SLOTS,
+            other in any::<u32>(),
+        ) {
+            let mut line = Line(slots);
+            line.0[used..].fill(0);
+            for hash in [slots[pick] >> bits, other, 0] {
+                let tag = hash << bits;
+                let same = line.each(|slot| (slot ^ tag) >> bits == 0);
+                prop_assert_eq!(line.same(tag, bits), same);
+                prop_assert_eq!(line.used(), used);
+            }
+        }
     }
 }

@@ -182,6 +182,7 @@ fn where_a_limit_on_states_cuts_does_not_depend_on_threads() {
             let search = Search::new(&system).limits(limits).threads(threads);
             let mut outcome = search.run().unwrap();
             outcome.stats.elapsed = Duration::ZERO;
+            outcome.stats.elapsed_claims = Duration::ZERO;
             outcome.stats.peak_bytes = 0;
             outcome
         };

@@ -30,6 +30,7 @@ fn graphs() -> impl Strategy<Value = Graph> {
                 edges,
                 labels,
                 finished,
+                ..Graph::default()
             },
         )
 }

@@ -253,6 +253,7 @@ fn any_number_of_threads_gives_the_same_result() {
     for threads in [2, 3, 7] {
         let mut together = Search::new(&system).threads(threads).run().unwrap();
         together.stats.elapsed = alone.stats.elapsed;
+        together.stats.elapsed_claims = alone.stats.elapsed_claims;
         together.stats.peak_bytes = alone.stats.peak_bytes;
         assert_eq!(together.stats, alone.stats);
         assert_eq!(together.properties, alone.properties);

@@ -128,35 +128,68 @@ fn states_with_equal_hashes_stay_different() {
     assert!(ours.verdict("below 100").unwrap().is_bad());
 }
 
-/// `eventually` is a liveness property; stateright answers it wrongly on cycles and joins, and a
-/// search for reachable states does not answer it.
-#[test]
-fn eventually_is_not_answered_by_reachability() {
-    struct Clock;
-    impl Model for Clock {
-        type State = bool;
-        type Action = ();
-        fn init_states(&self) -> Vec<bool> {
-            vec![false]
-        }
-        fn actions(&self, _: &bool, actions: &mut Vec<()>) {
-            actions.push(());
-        }
-        fn next_state(&self, state: &bool, (): ()) -> Option<bool> {
-            Some(!state)
-        }
-        fn properties(&self) -> Vec<Property<Self>> {
-            vec![Property::eventually("stops", |_, _| false)]
-        }
-    }
-    let theirs = Clock.checker().spawn_bfs().join();
-    theirs.assert_no_discovery("stops"); // Although it never does.
+/// A graph whose nodes 0 to 63 shall be followed by one with an odd number.
+#[derive(Clone)]
+struct Odd(Vec<(u8, u8)>);
 
-    let ours = Search::new(&Exact::new(Clock)).run().unwrap();
-    assert_eq!(
-        ours.verdict("stops"),
-        Some(&Verdict::Unknown(Unfinished::Liveness))
-    );
+impl Model for Odd {
+    type State = u8;
+    type Action = u8;
+    fn init_states(&self) -> Vec<u8> {
+        vec![0]
+    }
+    fn actions(&self, from: &u8, actions: &mut Vec<u8>) {
+        let edges = self.0.iter().filter(|edge| edge.0 == *from);
+        actions.extend(edges.map(|edge| edge.1));
+    }
+    fn next_state(&self, _: &u8, to: u8) -> Option<u8> {
+        Some(to)
+    }
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![Property::eventually("odd", |_, node| node % 2 == 1)]
+    }
+}
+
+fn eventually_odd(edges: &[(u8, u8)]) -> (bool, Verdict<u8, u8>) {
+    let odd = Odd(edges.to_vec());
+    let theirs = odd.clone().checker().spawn_bfs().join();
+    let ours = Search::new(&Exact::new(odd)).run().unwrap();
+    (
+        theirs.discovery("odd").is_none(),
+        ours.verdict("odd").unwrap().clone(),
+    )
+}
+
+/// stateright does not see a run that goes round in circles.
+#[test]
+fn eventually_is_right_on_a_cycle() {
+    let (theirs_holds, ours) = eventually_odd(&[(0, 2), (2, 4), (4, 2), (4, 1)]);
+    assert!(theirs_holds);
+    let Verdict::Never(lasso) = ours else {
+        panic!("0, 2, 4, 2, 4, ... has no odd node");
+    };
+    assert_eq!(lasso.stem.states().collect::<Vec<_>>(), [&0, &2]);
+    assert_eq!(lasso.cycle, [(4, 4), (2, 2)]);
+}
+
+/// stateright takes what it knows of a state from the first run that comes there.
+#[test]
+fn eventually_is_right_on_a_join() {
+    let (theirs_holds, ours) = eventually_odd(&[(0, 1), (0, 2), (1, 4), (2, 4), (4, 6)]);
+    assert!(theirs_holds);
+    let Verdict::Never(lasso) = ours else {
+        panic!("0, 2, 4, 6 has no odd node");
+    };
+    let states: Vec<_> = lasso.stem.states().copied().collect();
+    assert_eq!(states, [0, 2, 4, 6]);
+    assert!(lasso.cycle.is_empty());
+}
+
+#[test]
+fn eventually_holds_where_every_run_gets_there() {
+    let (theirs_holds, ours) = eventually_odd(&[(0, 2), (0, 1), (2, 1), (1, 4), (4, 4)]);
+    assert!(theirs_holds);
+    assert_eq!(ours, Verdict::Holds);
 }
 
 /// stateright's breadth-first search ignores `symmetry`; here a model packs representatives, see

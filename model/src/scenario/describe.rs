@@ -183,6 +183,7 @@ impl Scenario {
             ("gup_window", s.gup_window, d.gup_window),
             ("fault_retry", s.fault_retry, d.fault_retry),
             ("fusion", s.fusion, d.fusion),
+            ("message_fusion", s.message_fusion, d.message_fusion),
         ];
         let changed = all.iter().filter(|(_, now, usual)| now != usual);
         let words: Vec<String> = changed

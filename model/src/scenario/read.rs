@@ -377,12 +377,19 @@ fn read_switches<'a>(source: Source<'a>, fields: &Fields<'a>) -> Read<Switches> 
         return Ok(default);
     };
     let table = source.table(value, "switches")?;
-    let known = ["page_refs_block", "gup_window", "fault_retry", "fusion"];
+    let known = [
+        "page_refs_block",
+        "gup_window",
+        "fault_retry",
+        "fusion",
+        "message_fusion",
+    ];
     let fields = Fields::new(source, table, value.span(), "the table `switches`", &known)?;
     Ok(Switches {
         page_refs_block: fields.boolean("page_refs_block", default.page_refs_block)?,
         gup_window: fields.boolean("gup_window", default.gup_window)?,
         fault_retry: fields.boolean("fault_retry", default.fault_retry)?,
         fusion: fields.boolean("fusion", default.fusion)?,
+        message_fusion: fields.boolean("message_fusion", default.message_fusion)?,
     })
 }

@@ -145,6 +145,7 @@ impl Scenario {
         let _ = writeln!(out, "gup_window = {}", s.gup_window);
         let _ = writeln!(out, "fault_retry = {}", s.fault_retry);
         let _ = writeln!(out, "fusion = {}", s.fusion);
+        let _ = writeln!(out, "message_fusion = {}", s.message_fusion);
     }
 }
 

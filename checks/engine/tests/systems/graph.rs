@@ -14,6 +14,8 @@ pub struct Graph {
     pub finished: u64,
     pub outside: u64,
     pub stop: u64,
+    /// For each edge its group, if any; missing ones have none.
+    pub groups: Vec<Option<usize>>,
 }
 
 pub fn set(nodes: &[u8]) -> u64 {
@@ -45,6 +47,19 @@ impl Graph {
     pub fn label(mut self, label: usize, nodes: &[u8]) -> Self {
         self.labels[label] = set(nodes);
         self
+    }
+
+    /// With the edge from one node to another, which is there already, in a group.
+    pub fn group(mut self, from: u8, to: u8, group: usize) -> Self {
+        self.groups.resize(self.edges.len(), None);
+        let edge = self.edges.iter().position(|edge| *edge == (from, to));
+        self.groups[edge.expect("the edge exists")] = Some(group);
+        self
+    }
+
+    /// The group of an edge.
+    pub fn group_of(&self, edge: usize) -> Option<usize> {
+        self.groups.get(edge).copied().flatten()
     }
 
     /// With these nodes finished.

@@ -1,0 +1,257 @@
+//! Where runs can go on for ever, fairly, without leaving a set of states.
+//!
+//! The states that a run visits again and again are strongly connected. So is what must be found:
+//! strongly connected sets in which every fair group is taken, or may be neglected. A set that
+//! neglects a strongly fair group contains no state where the group is enabled; if it does, those
+//! states are removed and what is left is decomposed again (Emerson and Lei, "Modalities for model
+//! checking", 1987; for strong fairness the same as emptiness of Streett automata).
+//!
+//! Components are found by Tarjan's algorithm in Pearce's form ("A space-efficient algorithm for
+//! finding strongly connected components", 2016), without recursion: 4 bytes a state and two
+//! stacks.
+
+use crate::bits::Bits;
+use crate::claim::Rules;
+use crate::graph::{Graph, bit};
+use crate::store::Index;
+
+/// The colour of a state outside of every set.
+const NONE: u32 = 0;
+
+/// The states in which fair runs can go on for ever.
+pub(crate) struct Fair {
+    /// States on a fair cycle of at least one step.
+    pub(crate) going: Bits,
+    /// Each of them is in a set of states, all of one colour, that a fair run can visit again and
+    /// again, all of them, taking all transitions between them.
+    pub(crate) colour: Vec<u32>,
+    /// States in which a run may stay for ever.
+    pub(crate) staying: Bits,
+}
+
+/// Decomposes the states in `allowed`.
+pub(crate) fn fair_states(graph: &Graph, allowed: &Bits, rules: Rules) -> Fair {
+    let states = graph.states();
+    let mut fair = Fair {
+        going: Bits::new(states),
+        colour: vec![NONE; states],
+        staying: Bits::new(states),
+    };
+    let everywhere: Vec<Index> = allowed.iter().collect();
+    for &state in &everywhere {
+        fair.colour[state as usize] = 1;
+        if may_stay(graph, state, rules) {
+            fair.staying.insert(state);
+        }
+    }
+    let mut last_colour = 1;
+    let mut finder = Components::new(states);
+    let mut sets = vec![(1, everywhere)];
+    while let Some((colour, set)) = sets.pop() {
+        let Fair {
+            going,
+            colour: colours,
+            ..
+        } = &mut fair;
+        finder.find(graph, &set, colour, colours, |component, colours| {
+            if let [state] = *component
+                && (rules.may_stay || graph.edges(state).all(|(target, _)| target != state))
+            {
+                // No cycle, or one of steps that change nothing.
+                return;
+            }
+            last_colour += 1;
+            paint(colours, component, last_colour);
+            match judge(graph, colours, component, last_colour, rules) {
+                Judgement::Fair => component.iter().for_each(|&state| going.insert(state)),
+                Judgement::Unfair => {}
+                Judgement::Without(groups) => {
+                    let left: Vec<Index> = component
+                        .iter()
+                        .copied()
+                        .filter(|&state| graph.enabled(state) & groups == 0)
+                        .collect();
+                    last_colour += 1;
+                    paint(colours, &left, last_colour);
+                    sets.push((last_colour, left));
+                }
+            }
+        });
+    }
+    fair
+}
+
+/// Whether a run may stay in a state for ever, by itself.
+pub(crate) fn may_stay(graph: &Graph, state: Index, rules: Rules) -> bool {
+    match rules.may_stay {
+        true => graph.enabled(state) & (rules.weak | rules.strong) == 0,
+        false => graph.range(state).is_empty(),
+    }
+}
+
+fn paint(colours: &mut [u32], states: &[Index], colour: u32) {
+    for &state in states {
+        colours[state as usize] = colour;
+    }
+}
+
+enum Judgement {
+    /// A run through all of it is fair.
+    Fair,
+    /// No run that stays in it is fair.
+    Unfair,
+    /// A fair run that stays in it avoids the states where one of these groups is enabled.
+    Without(u64),
+}
+
+fn judge(
+    graph: &Graph,
+    colours: &[u32],
+    component: &[Index],
+    colour: u32,
+    rules: Rules,
+) -> Judgement {
+    let (mut taken, mut always, mut sometimes) = (0, u64::MAX, 0);
+    for &state in component {
+        let enabled = graph.enabled(state);
+        always &= enabled;
+        sometimes |= enabled;
+        for (target, group) in graph.edges(state) {
+            if target != state && colours[target as usize] == colour {
+                taken |= bit(group);
+            }
+        }
+    }
+    if rules.weak & always & !taken != 0 {
+        return Judgement::Unfair;
+    }
+    match rules.strong & sometimes & !taken {
+        0 => Judgement::Fair,
+        neglected => Judgement::Without(neglected),
+    }
+}
+
+/// A state being visited.
+struct Visit {
+    state: Index,
+    /// The next transition to follow.
+    next: u64,
+    /// Nothing found yet leads back to before it.
+    root: bool,
+}
+
+/// The search for components, with its memory.
+pub(crate) struct Components {
+    /// 0: not seen; else the lowest number reached, or for finished states a number above all.
+    reach: Vec<u32>,
+    visits: Vec<Visit>,
+    open: Vec<Index>,
+}
+
+impl Components {
+    pub(crate) fn new(states: usize) -> Self {
+        Self {
+            reach: vec![0; states],
+            visits: Vec::new(),
+            open: Vec::new(),
+        }
+    }
+
+    /// Calls `emit` with every strongly connected component of the subgraph of the states that have
+    /// this colour, which are those in `states`. A component comes after all others that it leads
+    /// to. `emit` may paint the component.
+    pub(crate) fn find(
+        &mut self,
+        graph: &Graph,
+        states: &[Index],
+        colour: u32,
+        colours: &mut [u32],
+        mut emit: impl FnMut(&[Index], &mut [u32]),
+    ) {
+        for &state in states {
+            self.reach[state as usize] = 0;
+        }
+        let mut number = 0;
+        for &start in states {
+            if self.reach[start as usize] != 0 {
+                continue;
+            }
+            self.enter(graph, start, &mut number);
+            while let Some(visit) = self.visits.last_mut() {
+                let state = visit.state;
+                if visit.next == graph.range(state).end {
+                    self.leave(colours, &mut emit);
+                    continue;
+                }
+                let target = graph.target(visit.next);
+                visit.next += 1;
+                if colours[target as usize] != colour {
+                    continue;
+                }
+                match self.reach[target as usize] {
+                    0 => self.enter(graph, target, &mut number),
+                    reach if reach < self.reach[state as usize] => {
+                        self.reach[state as usize] = reach;
+                        visit.root = false;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, graph: &Graph, state: Index, number: &mut u32) {
+        *number += 1;
+        self.reach[state as usize] = *number;
+        self.visits.push(Visit {
+            state,
+            next: graph.range(state).start,
+            root: true,
+        });
+    }
+
+    fn leave(&mut self, colours: &mut [u32], emit: &mut impl FnMut(&[Index], &mut [u32])) {
+        let Some(Visit { state, root, .. }) = self.visits.pop() else {
+            return;
+        };
+        let reach = self.reach[state as usize];
+        self.open.push(state);
+        if root {
+            let members = self.open[..self.open.len() - 1]
+                .iter()
+                .rev()
+                .take_while(|&&open| self.reach[open as usize] >= reach)
+                .count();
+            let component = self.open.len() - 1 - members;
+            for &member in &self.open[component..] {
+                self.reach[member as usize] = u32::MAX;
+            }
+            emit(&self.open[component..], colours);
+            self.open.truncate(component);
+        }
+        if let Some(parent) = self.visits.last_mut() {
+            let best = &mut self.reach[parent.state as usize];
+            if reach < *best && !root {
+                *best = reach;
+                parent.root = false;
+            }
+        }
+    }
+}
+
+/// The states from which a state in `goal` can be reached.
+pub(crate) fn can_reach(graph: &Graph, goal: &Bits) -> Bits {
+    let states = graph.states();
+    let everywhere: Vec<Index> = (0..states as Index).collect();
+    let mut colours = vec![1; states];
+    let mut can = goal.clone();
+    Components::new(states).find(graph, &everywhere, 1, &mut colours, |component, _| {
+        let reaches = component
+            .iter()
+            .any(|&state| can.has(state) || graph.edges(state).any(|(target, _)| can.has(target)));
+        if reaches {
+            component.iter().for_each(|&state| can.insert(state));
+        }
+    });
+    can
+}

@@ -1,0 +1,252 @@
+//! All transitions between the states that a search has stored.
+//!
+//! The search itself keeps no transitions. If something is to be said about whole runs, every state
+//! is expanded once more, and its successors are looked up: 5 bytes a transition.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+use stateright::Model;
+
+use crate::ahead::Ahead;
+use crate::bits::Bits;
+use crate::claim::MAX_GROUPS;
+use crate::outcome::{Error, Unfinished};
+use crate::search::{Explored, Groups};
+use crate::store::{Index, Store};
+use crate::system::{BatchOf, System};
+
+/// The group of an environment's step.
+pub(crate) const NO_GROUP: u8 = u8::MAX;
+
+/// States expanded at a time by one thread.
+const CHUNK: usize = 1024;
+
+/// The transitions of a system, by the state they start from and in the order of its steps.
+pub(crate) struct Graph {
+    /// For each state the position of its first transition, and the end of the last.
+    first: Vec<u64>,
+    targets: Vec<Index>,
+    groups: Vec<u8>,
+    /// The states beyond which the model wished not to go.
+    pub(crate) stopped: Bits,
+}
+
+impl Graph {
+    pub(crate) fn states(&self) -> usize {
+        self.first.len() - 1
+    }
+
+    /// The positions of a state's transitions.
+    #[inline]
+    pub(crate) fn range(&self, state: Index) -> Range<u64> {
+        self.first[state as usize]..self.first[state as usize + 1]
+    }
+
+    /// The state that a transition leads to.
+    #[inline]
+    pub(crate) fn target(&self, position: u64) -> Index {
+        self.targets[position as usize]
+    }
+
+    /// A state's transitions: where to, and in which group.
+    #[inline]
+    pub(crate) fn edges(&self, state: Index) -> impl Iterator<Item = (Index, u8)> {
+        let range = self.range(state);
+        let range = range.start as usize..range.end as usize;
+        let groups = self.groups[range.clone()].iter();
+        self.targets[range].iter().copied().zip(groups.copied())
+    }
+
+    /// The groups that are enabled in a state, a bit each.
+    #[inline]
+    pub(crate) fn enabled(&self, state: Index) -> u64 {
+        self.edges(state)
+            .filter(|&(target, _)| target != state)
+            .fold(0, |bits, (_, group)| bits | bit(group))
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.first.len() * size_of::<u64>()
+            + self.targets.len() * size_of::<Index>()
+            + self.groups.len()
+            + self.stopped.bytes()
+    }
+
+    /// The most memory that deciding a claim takes, in bytes: four numbers for each state, and as
+    /// many again for the stacks on a graph that is one long path.
+    pub(crate) fn work_bytes(states: usize) -> usize {
+        32 * states
+    }
+
+    fn with_capacity(states: usize, edges: u64) -> Self {
+        let mut first = Vec::with_capacity(states + 1);
+        first.push(0);
+        Self {
+            first,
+            targets: Vec::with_capacity(edges as usize),
+            groups: Vec::with_capacity(edges as usize),
+            stopped: Bits::new(states),
+        }
+    }
+
+    /// The transitions between the states explored; `pause` is called now and then with the memory
+    /// in use, and can put an end to it.
+    pub(crate) fn build<S: System>(
+        system: &S,
+        explored: &Explored<S>,
+        groups: &Groups<S>,
+        pool: Option<&rayon::ThreadPool>,
+        mut pause: impl FnMut(usize) -> Result<(), Unfinished>,
+    ) -> Result<Result<Self, Unfinished>, Error> {
+        let states = explored.store.len();
+        let mut graph = Self::with_capacity(states, explored.stats.edges);
+        let threads = pool.map_or(1, rayon::ThreadPool::current_num_threads);
+        let mut round: Vec<Chunk<S>> = (0..if threads == 1 { 1 } else { 4 * threads })
+            .map(|_| Chunk::default())
+            .collect();
+        let mut next = 0;
+        while next < states {
+            if let Err(why) = pause(graph.bytes()) {
+                return Ok(Err(why));
+            }
+            for chunk in &mut round {
+                let end = (next + CHUNK).min(states);
+                chunk.range = next as Index..end as Index;
+                next = end;
+            }
+            match pool {
+                Some(pool) => pool.install(|| {
+                    round
+                        .par_iter_mut()
+                        .with_max_len(1)
+                        .try_for_each(|chunk| chunk.expand(system, explored, groups))
+                }),
+                None => round
+                    .iter_mut()
+                    .try_for_each(|chunk| chunk.expand(system, explored, groups)),
+            }?;
+            for chunk in &round {
+                graph.append(chunk);
+            }
+        }
+        if let Err(why) = pause(graph.bytes()) {
+            return Ok(Err(why));
+        }
+        match graph.targets.len() as u64 == explored.stats.edges {
+            true => Ok(Ok(graph)),
+            false => Err(Error::Unsteady),
+        }
+    }
+
+    fn append<S: System>(&mut self, chunk: &Chunk<S>) {
+        let before = self.targets.len() as u64;
+        self.first.extend(chunk.ends.iter().map(|end| before + end));
+        self.targets.extend_from_slice(&chunk.targets);
+        self.groups.extend_from_slice(&chunk.labels);
+        for &index in &chunk.stopped {
+            self.stopped.insert(index);
+        }
+    }
+}
+
+/// The bit of a group, none for the environment.
+#[inline]
+pub(crate) fn bit(group: u8) -> u64 {
+    match group {
+        NO_GROUP => 0,
+        group => 1 << group,
+    }
+}
+
+/// A stretch of states and their transitions.
+struct Chunk<S: System> {
+    range: Range<Index>,
+    batch: BatchOf<S>,
+    hashes: Vec<u32>,
+    targets: Vec<Index>,
+    labels: Vec<u8>,
+    /// For each state the end of its transitions.
+    ends: Vec<u64>,
+    stopped: Vec<Index>,
+}
+
+impl<S: System> Default for Chunk<S> {
+    fn default() -> Self {
+        Self {
+            range: 0..0,
+            batch: BatchOf::<S>::default(),
+            hashes: Vec::new(),
+            targets: Vec::new(),
+            labels: Vec::new(),
+            ends: Vec::new(),
+            stopped: Vec::new(),
+        }
+    }
+}
+
+impl<S: System> Chunk<S> {
+    fn expand(
+        &mut self,
+        system: &S,
+        explored: &Explored<S>,
+        groups: &Groups<S>,
+    ) -> Result<(), Error> {
+        let Self {
+            range,
+            batch,
+            hashes,
+            targets,
+            labels,
+            ends,
+            stopped,
+        } = self;
+        S::Store::clear(batch);
+        hashes.clear();
+        targets.clear();
+        labels.clear();
+        ends.clear();
+        stopped.clear();
+        let model = system.model();
+        let mut coverage = S::Coverage::default();
+        let mut too_large = None;
+        let label = |action: &_| match groups.as_ref().and_then(|groups| groups(action)) {
+            None => Ok(NO_GROUP),
+            Some(group) if group < MAX_GROUPS => Ok(group as u8),
+            Some(group) => Err(group),
+        };
+        for index in range.clone() {
+            system.with_state(&explored.store, index, |state| {
+                if system.stop_at(state) {
+                    stopped.push(index);
+                    return;
+                }
+                system.expand(state, &mut coverage, label, &mut |label, next| {
+                    if model.within_boundary(&next) {
+                        hashes.push(system.encode(batch, next));
+                        labels.push(label.unwrap_or_else(|group| {
+                            too_large = Some(group);
+                            NO_GROUP
+                        }));
+                    }
+                });
+            });
+            ends.push(hashes.len() as u64);
+        }
+        if let Some(group) = too_large {
+            return Err(Error::Group(group));
+        }
+        let Explored { store, table, .. } = explored;
+        let hash = |i: usize| hashes.get(i).copied();
+        let mut ahead = Ahead::new(table, store, hash);
+        for (at, &own) in hashes.iter().enumerate() {
+            let equal = |index| store.equals(index, batch, at);
+            let known = match ahead.guess(table, store, hash, at) {
+                Some(index) if equal(index) => Ok(index),
+                _ => table.find(own, equal),
+            };
+            targets.push(known.map_err(|_| Error::Unsteady)?);
+        }
+        Ok(())
+    }
+}

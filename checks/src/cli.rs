@@ -1,0 +1,470 @@
+//! The command line.
+
+use crate::catalog::Catalog;
+use crate::check::{Options, Report, Verdict};
+use crate::json::{CellDocument, Document, Histories};
+use crate::limits;
+use crate::matrix::Matrix;
+use crate::output::Output;
+use crate::progress::Display;
+use crate::table::{Colours, Columns, Mark};
+use crate::{explain, explore, seed, text};
+use clap::{Args, Parser, Subcommand};
+use glock_engine::Limits;
+use glock_model::program::Program;
+use glock_model::property::Property;
+use glock_model::scenario::Scenario;
+use miette::{IntoDiagnostic, WrapErr};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Set by Ctrl-C, or when nobody reads the output any more.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Memory for all searches together, unless the user says otherwise.
+const DEFAULT_MEMORY: usize = 1792 << 20;
+
+/// Exit status after a panic, `EX_SOFTWARE` of sysexits.h.
+const BUG: u8 = 70;
+
+/// With more cells than this, histories are shown only on request.
+const FEW_CELLS: usize = 4;
+
+/// Checks locking protocols: gfs2 glocks against page faults.
+///
+/// Without a command: the race that started it all, under every design of its discussion.
+#[derive(Debug, Parser)]
+#[command(name = "glock", version, max_term_width = 80)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check designs under scenarios
+    Check(CheckArgs),
+    /// List the designs that come with the tool
+    Designs,
+    /// List the scenarios that come with the tool
+    Scenarios,
+    /// Say what a name means: a design, a scenario, a property, a statement
+    Explain {
+        /// The name, or the path of a design's or a scenario's file
+        name: String,
+    },
+    /// Look around in a cell with stateright's Explorer, in a browser
+    Explore {
+        /// The design: a name, or the path of a .design file
+        #[arg(long, short)]
+        design: String,
+        /// The scenario: a name, or the path of a .toml file
+        #[arg(long, short)]
+        scenario: String,
+        /// Where to listen; on this machine only
+        #[arg(long, default_value = "127.0.0.1:3000")]
+        address: String,
+    },
+}
+
+/// Exit status: 0 everything demanded holds, 1 something is violated, 2 bad input,
+/// 3 not everything is known (a limit was reached, or Ctrl-C).
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+struct CheckArgs {
+    /// A design: a name, or the path of a .design file [default: all]
+    #[arg(long, short, value_name = "DESIGN")]
+    design: Vec<String>,
+    /// A scenario: a name, or the path of a .toml file [default: the seed's race]
+    #[arg(long, short, value_name = "SCENARIO")]
+    scenario: Vec<String>,
+    /// A property [default: all]
+    #[arg(long, short, value_name = "PROPERTY")]
+    property: Vec<String>,
+    /// Give a cell up beyond so many states
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit_states: Option<u64>,
+    /// Memory for all searches together, such as 2GiB [default: 1.75GiB]
+    #[arg(long, value_name = "SIZE", value_parser = limits::bytes)]
+    limit_memory: Option<usize>,
+    /// Give a cell up after so long, such as 60s
+    #[arg(long, value_name = "TIME", value_parser = limits::time)]
+    limit_time: Option<Duration>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Show the shortest history of whatever is violated [default: for up to 4 cells]
+    #[arg(long, overrides_with = "no_history")]
+    history: bool,
+    /// Show no histories
+    #[arg(long)]
+    no_history: bool,
+    /// Threads [default: as many as there are cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// Write the report to a file, whole or not at all
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// What a run found out, as the exit status says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    /// Everything demanded holds, or nothing was asked.
+    Good = 0,
+    /// Something is violated.
+    Violated = 1,
+    /// The user made a mistake, or the machine does not comply.
+    Mistake = 2,
+    /// Not everything is known.
+    Unknown = 3,
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed pipe is no reason to fail.
+            let _ = error.print();
+            return ExitCode::from(error.exit_code() as u8);
+        }
+    };
+    install_hooks();
+    match std::panic::catch_unwind(|| run(cli)) {
+        Ok(Ok(status)) => ExitCode::from(status as u8),
+        Ok(Err(error)) => {
+            complain(&format!("{error:?}"));
+            ExitCode::from(Status::Mistake as u8)
+        }
+        Err(_) => {
+            complain("this is a bug in glock, not in what you gave it; please report it");
+            ExitCode::from(BUG)
+        }
+    }
+}
+
+/// Says something on stderr, if somebody listens.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Ctrl-C asks for a clean stop, and a second one for any stop; errors are at most 80 columns wide.
+fn install_hooks() {
+    // Without a handler Ctrl-C still works, only less gently.
+    let _ = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+    let _ = miette::set_hook(Box::new(|_| {
+        Box::new(miette::MietteHandlerOpts::new().width(80).build())
+    }));
+}
+
+fn run(cli: Cli) -> miette::Result<Status> {
+    let catalog = Catalog::builtin();
+    match cli.command {
+        None => main_job(&catalog),
+        Some(Command::Check(args)) => check(&catalog, &args),
+        Some(Command::Designs) => designs(&catalog),
+        Some(Command::Scenarios) => scenarios(&catalog),
+        Some(Command::Explain { name }) => print(&explain::explain(&catalog, &name)?),
+        Some(Command::Explore {
+            design,
+            scenario,
+            address,
+        }) => {
+            let address = explore::loopback(&address)?;
+            let (design, scenario) = (load(&catalog, &design)?, catalog.scenario(&scenario)?);
+            explore::serve(&design, &scenario, address)?;
+            Ok(Status::Good)
+        }
+    }
+}
+
+fn print(text: &str) -> miette::Result<Status> {
+    let mut output = Output::stdout(&STOP);
+    output.say(text);
+    output.finish()?;
+    Ok(Status::Good)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+// ---- lists ------------------------------------------------------------------------
+
+fn designs(catalog: &Catalog) -> miette::Result<Status> {
+    let names = catalog.designs();
+    let mut out = String::new();
+    for name in &names {
+        text::list_line(
+            &mut out,
+            name,
+            22,
+            &catalog.design(name)?.program.description,
+        );
+    }
+    print(&out)
+}
+
+fn scenarios(catalog: &Catalog) -> miette::Result<Status> {
+    let mut out = String::new();
+    for name in catalog.scenarios() {
+        let first = text::first_sentence(&catalog.scenario(name)?.description);
+        out += &format!("{name}\n");
+        text::list_line(&mut out, "", 4, &first);
+    }
+    print(&out)
+}
+
+// ---- check ------------------------------------------------------------------------
+
+/// What is to be checked.
+struct Plan {
+    designs: Vec<Program>,
+    scenarios: Vec<Scenario>,
+    properties: Vec<Property>,
+}
+
+impl Plan {
+    fn of(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Plan> {
+        let or = |names: &[String], default: Vec<&str>| -> Vec<String> {
+            match names.is_empty() {
+                true => default.into_iter().map(str::to_owned).collect(),
+                false => names.to_vec(),
+            }
+        };
+        let race = [seed::ONE_NODE, seed::TWO_NODES].concat();
+        let designs = or(&args.design, catalog.designs());
+        let scenarios = or(&args.scenario, race);
+        let properties = or(&args.property, Property::ALL.map(Property::name).to_vec());
+        Ok(Plan {
+            designs: once_each(&designs, |name| load(catalog, name))?,
+            scenarios: once_each(&scenarios, |name| catalog.scenario(name))?,
+            properties: once_each(&properties, |name| catalog.property(name))?,
+        })
+    }
+
+    fn histories(&self, args: &CheckArgs) -> Histories {
+        let few = self.designs.len() * self.scenarios.len() <= FEW_CELLS;
+        match args.history || args.json || few {
+            true if !args.no_history => Histories::Shown,
+            _ => Histories::Hidden,
+        }
+    }
+}
+
+/// A design, with what looks like a mistake in it told on stderr.
+fn load(catalog: &Catalog, name: &str) -> miette::Result<Program> {
+    let design = catalog.design(name)?;
+    for warning in design.warnings {
+        complain(&format!("{:?}", miette::Report::new(warning)));
+    }
+    Ok(design.program)
+}
+
+/// Looks every name up, those given twice only once.
+fn once_each<T>(
+    names: &[String],
+    look_up: impl Fn(&str) -> miette::Result<T>,
+) -> miette::Result<Vec<T>> {
+    let mut seen = std::collections::HashSet::new();
+    names
+        .iter()
+        .filter(|name| seen.insert(name.as_str()))
+        .map(|name| look_up(name))
+        .collect()
+}
+
+fn check(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Status> {
+    let plan = Plan::of(catalog, args)?;
+    let matrix = Matrix::by_scenario(&plan.designs, &plan.scenarios).into_diagnostic()?;
+    let mut output = match &args.out {
+        Some(path) => Output::file(path, &STOP)?,
+        None => Output::stdout(&STOP),
+    };
+    let options = Options {
+        limits: Limits {
+            states: args
+                .limit_states
+                .map(|n| n.try_into().unwrap_or(usize::MAX)),
+            memory_bytes: Some(args.limit_memory.unwrap_or(DEFAULT_MEMORY)),
+            time: args.limit_time,
+            depth: None,
+        },
+        threads: args.threads.map_or_else(cores, usize::from),
+        cancel: Some(&STOP),
+    };
+    let reports = explore_all(matrix, &options, |report| {
+        if !args.json {
+            output.say(&plan.row(report, output.colours()));
+        }
+    })?;
+    let status = status(&reports, &plan.properties);
+    let histories = plan.histories(args);
+    match args.json {
+        true => output.say(&plan.document(&reports, status, histories)),
+        false => plan.tell(&mut output, &reports, histories),
+    }
+    output.finish()?;
+    Ok(status)
+}
+
+/// Runs a matrix with progress on stderr, and calls `each` with the reports in order.
+fn explore_all(
+    matrix: Matrix,
+    options: &Options<'_>,
+    mut each: impl FnMut(&Report),
+) -> miette::Result<Vec<Report>> {
+    let display = match std::io::stderr().is_terminal() {
+        true => Display::new(matrix.len(), options.threads.min(matrix.len())),
+        false => Display::none(),
+    };
+    let mut reports = Vec::with_capacity(matrix.len());
+    let result = matrix.run_with(options, &display, |report| {
+        each(&report);
+        reports.push(report);
+    });
+    display.clear();
+    result
+        .into_diagnostic()
+        .wrap_err("a search ended without a verdict")?;
+    Ok(reports)
+}
+
+/// A violation counts more than not knowing, except that who was interrupted knows nothing.
+fn status(reports: &[Report], properties: &[Property]) -> Status {
+    let demanded = || {
+        reports.iter().flat_map(|report| {
+            properties
+                .iter()
+                .map(|&p| &report.judged[p as usize])
+                .filter(|judged| judged.demanded())
+        })
+    };
+    let any = |wanted: fn(&Verdict) -> bool| demanded().any(|judged| wanted(&judged.verdict));
+    let unknown = any(|verdict| matches!(verdict, Verdict::Unknown { .. }));
+    if unknown && STOP.load(Ordering::Relaxed) {
+        Status::Unknown
+    } else if any(|verdict| matches!(verdict, Verdict::Violated { .. })) {
+        Status::Violated
+    } else if unknown {
+        Status::Unknown
+    } else {
+        Status::Good
+    }
+}
+
+impl Plan {
+    fn is_single(&self) -> bool {
+        self.designs.len() * self.scenarios.len() == 1
+    }
+
+    fn design_width(&self) -> usize {
+        let widths = self.designs.iter().map(|d| d.name.chars().count());
+        widths.max().unwrap_or(0)
+    }
+
+    /// What is printed as soon as a cell is done: a row, below a head if it is the scenario's first.
+    fn row(&self, report: &Report, colours: Colours) -> String {
+        let columns = Columns::new(colours);
+        if self.is_single() {
+            return text::cell(report, &self.properties, columns);
+        }
+        let columns = text::property_columns(columns, &self.properties, self.design_width());
+        let row = columns.row(text::property_row(report, &self.properties));
+        match self.designs.first() {
+            Some(first) if first.name == report.design() => {
+                text::scenario_head(report) + &columns.head() + &row
+            }
+            _ => row,
+        }
+    }
+
+    /// What comes after all rows.
+    fn tell(&self, output: &mut Output<'_>, reports: &[Report], histories: Histories) {
+        if !self.is_single() {
+            output.say("\n");
+            output.say(Mark::LEGEND);
+            output.say(&text::unknowns(reports, &self.properties));
+            output.say(&text::unexecuted(reports));
+        }
+        let mut hidden = 0;
+        for report in reports {
+            for &property in &self.properties {
+                match (report.verdict(property).history(), histories) {
+                    (Some(walk), Histories::Shown) => {
+                        output.say(&text::story(report, property, walk));
+                    }
+                    (Some(_), Histories::Hidden) => hidden += 1,
+                    (None, _) => {}
+                }
+            }
+        }
+        if hidden > 0 {
+            output.say(&format!(
+                "\n{hidden} shortest histories not shown; --history shows them\n"
+            ));
+        }
+    }
+
+    fn document(&self, reports: &[Report], status: Status, histories: Histories) -> String {
+        let verdict = match status {
+            Status::Good => "holds",
+            Status::Violated => "violated",
+            _ => "unknown",
+        };
+        let cells = reports
+            .iter()
+            .map(|report| CellDocument::new(report, &self.properties, histories))
+            .collect();
+        Document::new(verdict, cells).text()
+    }
+}
+
+// ---- the main job -----------------------------------------------------------------
+
+/// The seed's race under all designs, and the worst failure of the RFC. Violations are what it is
+/// meant to show, so they do not make it fail.
+fn main_job(catalog: &Catalog) -> miette::Result<Status> {
+    let known = catalog.designs();
+    let designs = seed::DESIGNS
+        .iter()
+        .filter(|name| known.contains(name))
+        .map(|name| load(catalog, name))
+        .collect::<miette::Result<Vec<_>>>()?;
+    let scenarios = |names: &[&str]| -> miette::Result<Vec<Scenario>> {
+        names.iter().map(|name| catalog.scenario(name)).collect()
+    };
+    let matrix = Matrix::by_design(&designs, &scenarios(&seed::ONE_NODE)?)
+        .into_diagnostic()?
+        .then(Matrix::by_design(&designs, &scenarios(&seed::TWO_NODES)?).into_diagnostic()?);
+    let options = Options {
+        limits: Limits {
+            memory_bytes: Some(DEFAULT_MEMORY),
+            ..Limits::default()
+        },
+        threads: cores(),
+        cancel: Some(&STOP),
+    };
+    let mut output = Output::stdout(&STOP);
+    let columns = seed::columns(Columns::new(output.colours()));
+    output.say(&seed::introduction());
+    let mut printer = seed::Printer::new(columns, designs.len());
+    let reports = explore_all(matrix, &options, |report| {
+        output.say(&printer.add(report));
+    })?;
+    output.say(&seed::closing(&reports));
+    output.finish()?;
+    let complete = reports.iter().all(|report| report.unfinished.is_none());
+    Ok(match complete {
+        true => Status::Good,
+        false => Status::Unknown,
+    })
+}

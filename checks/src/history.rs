@@ -1,0 +1,66 @@
+//! A counterexample as it is kept: where it starts and what moves. The states between are made again
+//! when it is told, by the model's single-step function, which is not the one the search used.
+
+use glock_engine::Path;
+use glock_model::cluster::{Action, Cluster, State};
+use glock_model::event::NoSink;
+use glock_model::property::Property;
+use glock_traces::{History, Record, Style};
+
+/// A run of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Walk {
+    /// The state it starts from.
+    pub initial: State,
+    /// The steps, in order.
+    pub actions: Vec<Action>,
+}
+
+impl Walk {
+    /// The run without the states between.
+    pub fn of(path: &Path<State, Action>) -> Walk {
+        Walk {
+            initial: path.initial,
+            actions: path.actions().copied().collect(),
+        }
+    }
+
+    /// Number of steps.
+    pub fn len(&self) -> usize {
+        self.actions.len()
+    }
+
+    /// Whether it has no step: the initial state itself is at fault.
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty()
+    }
+
+    /// All states, from the initial one on; `None` if the model does not walk this way.
+    pub fn states(&self, cluster: &Cluster) -> Option<Vec<State>> {
+        let mut states = vec![self.initial];
+        for &action in &self.actions {
+            let next = cluster.step(states.last()?, action, &mut NoSink)?;
+            states.push(next);
+        }
+        Some(states)
+    }
+
+    /// The state it ends in; `None` if the model does not walk this way.
+    pub fn last(&self, cluster: &Cluster) -> Option<State> {
+        self.states(cluster)?.last().copied()
+    }
+}
+
+/// A history as a reader sees it: the columns of the tasks, then what is wrong at the end.
+pub(crate) fn tell(cluster: &Cluster, property: Property, walk: &Walk) -> String {
+    match History::replay(cluster, walk.initial, &walk.actions) {
+        Ok(history) => Style::default().report(&history, property),
+        Err(error) => format!("A bug in glock: {error}. Please report it.\n"),
+    }
+}
+
+/// A history for machines; `None` if the model does not walk this way.
+pub(crate) fn record(cluster: &Cluster, property: Property, walk: &Walk) -> Option<Record> {
+    let history = History::replay(cluster, walk.initial, &walk.actions).ok()?;
+    Some(Record::new(&history, Some(property)))
+}

@@ -1,0 +1,159 @@
+//! The report of a matrix as one JSON document.
+
+use crate::check::{Judged, Report, Verdict};
+use crate::coverage::SourceLine;
+use crate::history;
+use glock_model::property::Property;
+use glock_traces::Record;
+use serde::Serialize;
+
+/// Raised when a field changes its meaning or goes away.
+const VERSION: u32 = 1;
+
+/// The document.
+#[derive(Serialize)]
+pub(crate) struct Document {
+    format: &'static str,
+    version: u32,
+    /// "holds", "violated" or "unknown", of all that is demanded.
+    verdict: &'static str,
+    cells: Vec<CellDocument>,
+}
+
+/// A design under a scenario.
+#[derive(Serialize)]
+pub(crate) struct CellDocument {
+    design: String,
+    scenario: String,
+    /// Every reachable state was looked at.
+    exhaustive: bool,
+    /// Switches that are not as they are by default.
+    switches: Vec<String>,
+    search: SearchDocument,
+    properties: Vec<PropertyDocument>,
+    /// What occurred at least once.
+    occurred: Vec<&'static str>,
+    /// Lines that were never executed.
+    never_executed: Vec<LineDocument>,
+}
+
+#[derive(Serialize)]
+struct SearchDocument {
+    initial_states: usize,
+    states: usize,
+    transitions: u64,
+    depth: usize,
+    bytes: usize,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct PropertyDocument {
+    name: &'static str,
+    /// Does a violation count?
+    demanded: bool,
+    verdict: &'static str,
+    /// Why it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Length of the shortest history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<usize>,
+    /// That history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Record>,
+}
+
+#[derive(Serialize)]
+struct LineDocument {
+    design: String,
+    line: u32,
+    function: String,
+    text: String,
+}
+
+impl Document {
+    pub(crate) fn new(verdict: &'static str, cells: Vec<CellDocument>) -> Document {
+        Document {
+            format: "glock-check",
+            version: VERSION,
+            verdict,
+            cells,
+        }
+    }
+
+    /// The text, with a line end.
+    pub(crate) fn text(&self) -> String {
+        // Numbers, strings, lists: nothing that could fail to be written.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+}
+
+impl CellDocument {
+    pub(crate) fn new(report: &Report, properties: &[Property], histories: Histories) -> Self {
+        let stats = &report.stats;
+        CellDocument {
+            design: report.design().to_owned(),
+            scenario: report.scenario().to_owned(),
+            exhaustive: report.unfinished.is_none(),
+            switches: report.switches(),
+            search: SearchDocument {
+                initial_states: stats.levels.first().copied().unwrap_or(0),
+                states: stats.states,
+                transitions: stats.edges,
+                depth: stats.depth,
+                bytes: stats.peak_bytes,
+                seconds: stats.elapsed.as_secs_f64(),
+            },
+            properties: properties
+                .iter()
+                .map(|&p| PropertyDocument::new(report, &report.judged[p as usize], histories))
+                .collect(),
+            occurred: report.coverage.occurrences().map(|o| o.name()).collect(),
+            never_executed: report
+                .never_executed()
+                .into_iter()
+                .map(LineDocument::from)
+                .collect(),
+        }
+    }
+}
+
+/// Are the histories written?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Histories {
+    Shown,
+    Hidden,
+}
+
+impl PropertyDocument {
+    fn new(report: &Report, judged: &Judged, histories: Histories) -> Self {
+        let walk = judged.verdict.history();
+        PropertyDocument {
+            name: judged.property.name(),
+            demanded: judged.demanded(),
+            verdict: judged.verdict.name(),
+            reason: match &judged.verdict {
+                Verdict::Unknown { reason } => Some(reason.to_string()),
+                _ => None,
+            },
+            steps: walk.map(|walk| walk.len()),
+            history: walk
+                .filter(|_| histories == Histories::Shown)
+                .and_then(|walk| history::record(&report.cluster, judged.property, walk)),
+        }
+    }
+}
+
+impl From<SourceLine> for LineDocument {
+    fn from(line: SourceLine) -> Self {
+        LineDocument {
+            design: line.design,
+            line: line.line,
+            function: line.function,
+            text: line.text,
+        }
+    }
+}

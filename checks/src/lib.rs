@@ -1,0 +1,34 @@
+//! What the command line `glock` is made of, for it and for the tests.
+//!
+//! A *cell* is a design under a scenario. [`check`] explores all of its states and gives a
+//! [`Report`]: a verdict per property, the counts of the search, what happened on the way and what
+//! never did. [`Matrix`] runs many cells side by side and hands their reports out in order.
+//!
+//! A verdict never claims more than was explored; see [`Verdict`].
+
+mod catalog;
+mod check;
+mod checked;
+pub mod cli;
+mod coverage;
+mod explain;
+mod explore;
+mod history;
+mod json;
+mod limits;
+mod matrix;
+mod mistake;
+mod output;
+mod progress;
+mod seed;
+mod table;
+mod text;
+
+pub use catalog::Catalog;
+pub use check::{CheckError, Judged, Options, Report, Verdict, check};
+pub use checked::Checked;
+pub use coverage::{Coverage, Occurrence, SourceLine, lines};
+pub use history::Walk;
+pub use matrix::{Cell, Matrix};
+pub use mistake::Mistake;
+pub use table::Mark;

@@ -1,0 +1,75 @@
+//! How far the searches are, on a terminal; nothing otherwise.
+
+use crate::table::grouped;
+use glock_engine::Progress;
+use glock_model::cluster::Cluster;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// One line per search under way and one for all of them, on stderr.
+pub(crate) struct Display {
+    lines: MultiProgress,
+    total: ProgressBar,
+    jobs: Vec<ProgressBar>,
+}
+
+impl Display {
+    /// Shows nothing.
+    pub(crate) fn none() -> Display {
+        Display {
+            lines: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            total: ProgressBar::hidden(),
+            jobs: Vec::new(),
+        }
+    }
+
+    /// For so many cells and so many at a time. Hidden by indicatif if stderr is no terminal.
+    pub(crate) fn new(cells: usize, jobs: usize) -> Display {
+        let lines = MultiProgress::new();
+        let plain = |template| {
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+        };
+        let jobs = (0..jobs)
+            .map(|_| lines.add(ProgressBar::new_spinner().with_style(plain("  {wide_msg}"))))
+            .collect();
+        let total = lines.add(ProgressBar::new(cells as u64));
+        total.set_style(plain("  {pos} of {len} cells, {elapsed}"));
+        Display { lines, total, jobs }
+    }
+
+    /// A listener for a search about to start.
+    pub(crate) fn listener(&self, job: usize, cell: &Cluster) -> impl FnMut(&Progress) + use<> {
+        let bar = self.jobs.get(job).cloned();
+        let name = format!("{} under {}", cell.scenario().name, cell.program().name);
+        move |progress| {
+            if let Some(bar) = &bar {
+                bar.set_message(describe(&name, progress));
+            }
+        }
+    }
+
+    /// A cell is done.
+    pub(crate) fn done(&self) {
+        self.total.inc(1);
+    }
+
+    /// Runs something that prints.
+    pub(crate) fn suspend<R>(&self, print: impl FnOnce() -> R) -> R {
+        self.lines.suspend(print)
+    }
+
+    /// Takes all lines away.
+    pub(crate) fn clear(&self) {
+        let _ = self.lines.clear();
+    }
+}
+
+fn describe(name: &str, progress: &Progress) -> String {
+    let seconds = progress.elapsed.as_secs_f64().max(1e-3);
+    format!(
+        "{name}: {} states, {}/s, depth {}, queue {}",
+        grouped(progress.states),
+        grouped((progress.states as f64 / seconds) as usize),
+        progress.depth,
+        grouped(progress.queue),
+    )
+}

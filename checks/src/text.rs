@@ -1,0 +1,215 @@
+//! Reports as text.
+
+use crate::check::{Report, Verdict};
+use crate::coverage::{Occurrence, SourceLine, lines, possible};
+use crate::history::{self, Walk};
+use crate::table::{Columns, Entry, Mark, fold, grouped, short_head};
+use glock_model::property::Property;
+use std::collections::BTreeMap;
+
+/// The columns of a table with a row per design and a column per property.
+pub(crate) fn property_columns(
+    columns: Columns,
+    properties: &[Property],
+    designs: usize,
+) -> Columns {
+    const FULL: usize = 3;
+    let columns = columns.left("design", designs);
+    properties
+        .iter()
+        .fold(columns, |columns, &property| match properties.len() {
+            0..=FULL => columns.right(property.name(), 8),
+            _ => columns.right(short_head(property), 4),
+        })
+        .right("states", 9)
+}
+
+/// A row of such a table.
+pub(crate) fn property_row(report: &Report, properties: &[Property]) -> Vec<Entry> {
+    let marks = properties
+        .iter()
+        .map(|&p| Entry::from(Mark::of(&report.judged[p as usize])));
+    let states = match report.unfinished {
+        None => report.stats.states.to_string(),
+        Some(_) if report.stats.states == 0 => "-".to_owned(),
+        Some(_) => format!(">{}", report.stats.states),
+    };
+    std::iter::once(Entry::from(report.design().to_owned()))
+        .chain(marks)
+        .chain([Entry::from(states)])
+        .collect()
+}
+
+/// Everything about one cell but its histories.
+pub(crate) fn cell(report: &Report, properties: &[Property], columns: Columns) -> String {
+    let mut out = format!("{} under {}\n", report.scenario(), report.design());
+    fold(&mut out, "  ", &bounds(report));
+    fold(&mut out, "  ", &counts(report));
+    for switch in report.switches() {
+        fold(
+            &mut out,
+            "  ",
+            &format!("switch {switch}, which is not the default"),
+        );
+    }
+    out.push('\n');
+    let columns = columns.left("property", 20).left("verdict", 52);
+    out += &columns.head();
+    for &property in properties {
+        let judged = &report.judged[property as usize];
+        let mark = Mark::of(judged);
+        let verdict = match mark {
+            Mark::Reported(_) => format!("{}; reported, not demanded", judged.verdict),
+            _ => judged.verdict.to_string(),
+        };
+        out += &columns.row([
+            Entry::from(property.name().to_owned()),
+            Entry::like(mark, verdict),
+        ]);
+    }
+    out.push('\n');
+    out += &occurred(report);
+    out += &unexecuted(std::slice::from_ref(report));
+    out
+}
+
+/// "Holds" means "holds for these bounds".
+fn bounds(report: &Report) -> String {
+    let scenario = report.cluster.scenario();
+    let events = &scenario.events;
+    let demands: u32 = events.demands.iter().map(|d| u32::from(d.budget)).sum();
+    let mut parts = vec![
+        count(scenario.nodes.into(), "node"),
+        count(scenario.tasks.len(), "task"),
+        count(scenario.files.len(), "file"),
+        count(scenario.vpages.len(), "buffer page"),
+    ];
+    let budgets = [
+        (usize::from(events.reclaim), "reclaim"),
+        (usize::from(events.shrink), "shrink"),
+        (demands as usize, "demand"),
+    ];
+    parts.extend(
+        budgets
+            .iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| count(*n, what)),
+    );
+    format!("bounds: {}", parts.join(", "))
+}
+
+fn count(n: usize, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
+    }
+}
+
+fn counts(report: &Report) -> String {
+    let stats = &report.stats;
+    let seen = format!(
+        "{} states ({} initial), {} transitions, depth {}",
+        grouped(stats.states),
+        grouped(stats.levels.first().copied().unwrap_or(0)),
+        grouped(stats.edges),
+        stats.depth
+    );
+    match report.unfinished {
+        None => format!("{seen}; every reachable state was looked at"),
+        Some(why) => format!("{seen}; NOT EVERY STATE WAS LOOKED AT: {why}"),
+    }
+}
+
+fn occurred(report: &Report) -> String {
+    let (yes, no): (Vec<_>, Vec<_>) = Occurrence::ALL
+        .into_iter()
+        .filter(|&what| report.coverage.occurred(what) || possible(&report.cluster, what))
+        .partition(|&what| report.coverage.occurred(what));
+    let mut out = String::new();
+    for (first, these) in [("occurred: ", yes), ("never:    ", no)] {
+        let these: Vec<&str> = these.iter().map(|what| what.what()).collect();
+        if !these.is_empty() {
+            fold(&mut out, first, &these.join(", "));
+        }
+    }
+    out
+}
+
+/// The lines that none of these cells executed although one could have; nothing if there is none.
+pub(crate) fn unexecuted(reports: &[Report]) -> String {
+    let mut all: BTreeMap<(&str, SourceLine), bool> = BTreeMap::new();
+    for report in reports.iter().filter(|report| report.stats.states > 0) {
+        for (line, executed) in lines(&report.cluster, &report.coverage) {
+            *all.entry((report.design(), line)).or_default() |= executed;
+        }
+    }
+    let mut out = String::new();
+    let mut under = None;
+    for ((design, line), _) in all.iter().filter(|(_, executed)| !**executed) {
+        if under.replace(*design) != Some(*design) {
+            out += &format!("never executed under {design}:\n");
+        }
+        let place = format!("  {}:{} {}: ", line.design, line.line, line.function);
+        fold(&mut out, &place, &line.text);
+    }
+    out
+}
+
+/// The shortest history of a violated property, with what it means.
+pub(crate) fn story(report: &Report, property: Property, walk: &Walk) -> String {
+    let title = format!(
+        "{} is violated in {}",
+        property.name(),
+        count(walk.len(), "step"),
+    );
+    let mut out = format!("\n{title}\n{}\n", "=".repeat(title.chars().count()));
+    let cell = format!("{} under {}.", report.scenario(), report.design());
+    fold(&mut out, "", &cell);
+    fold(&mut out, "", property.meaning());
+    out.push('\n');
+    out += &history::tell(&report.cluster, property, walk);
+    out
+}
+
+/// The line above a scenario's table.
+pub(crate) fn scenario_head(report: &Report) -> String {
+    let mut out = format!("\n{}\n", report.scenario());
+    fold(&mut out, "  ", &bounds(report));
+    for switch in report.switches() {
+        fold(
+            &mut out,
+            "  ",
+            &format!("switch {switch}, which is not the default"),
+        );
+    }
+    out
+}
+
+/// Why cells are not decided; nothing if all are.
+pub(crate) fn unknowns(reports: &[Report], properties: &[Property]) -> String {
+    let mut out = String::new();
+    for report in reports {
+        let open = properties
+            .iter()
+            .any(|&p| matches!(report.verdict(p), Verdict::Unknown { .. }));
+        if let (true, Some(why)) = (open, report.unfinished) {
+            let text = format!("{} under {}: {why}", report.scenario(), report.design());
+            fold(&mut out, "unknown: ", &text);
+        }
+    }
+    out
+}
+
+/// A line of a list: a name and its text, folded.
+pub(crate) fn list_line(out: &mut String, name: &str, width: usize, text: &str) {
+    fold(out, &format!("{name:width$}  "), text);
+}
+
+/// The first sentence of a text.
+pub(crate) fn first_sentence(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.split_once(". ") {
+        Some((first, _)) => format!("{first}."),
+        None => text,
+    }
+}

@@ -1,0 +1,214 @@
+//! What must be true of the model itself, in every reachable state of every small
+//! scenario under every design: the checks that keep it from cheating.
+
+mod support;
+
+use glock_model::cluster::{Cluster, State};
+use glock_model::design;
+use glock_model::property::{self, Property};
+use glock_model::scenario::{Page, Pte};
+use glock_model::task::Wait;
+use glock_model::waits;
+use support::{cluster, explore, scenario, search, with_scenario};
+
+/// Scenarios small enough to visit in full, many times.
+const SMALL: [&str; 16] = [
+    "race-direct-read",
+    "race-direct-write",
+    "race-buffered-read",
+    "race-buffered-write",
+    "race-direct-read-private",
+    "lone-direct-read-idle-remote",
+    "lone-buffered-read-idle-remote",
+    "own-direct-read-same-page",
+    "own-direct-write-other-page",
+    "own-buffered-read-other-page",
+    "bad-second-direct-read",
+    "bad-second-buffered-write",
+    "touch-store-remote-writer",
+    "pipe-read-local-writer",
+    "threads-direct-read-munmap",
+    "reclaim-direct-read",
+];
+
+const CAP: usize = 400_000;
+
+fn every_small_cluster(mut f: impl FnMut(&Cluster)) {
+    let designs = design::Library::builtin();
+    for name in designs.names() {
+        for small in SMALL {
+            f(&cluster(name, small));
+        }
+    }
+}
+
+fn where_(cluster: &Cluster) -> String {
+    format!(
+        "{} under {}",
+        cluster.scenario().name,
+        cluster.program().name
+    )
+}
+
+#[test]
+fn packing_loses_nothing() {
+    every_small_cluster(|c| {
+        explore(c, CAP, |_, state, _| {
+            let mut words = vec![0; c.words()];
+            c.pack(state, &mut words);
+            assert_eq!(c.unpack(&words), *state, "{}", where_(c));
+        });
+    });
+}
+
+/// P14 speaks of deadlocks only if a cycle of waits is for ever.
+#[test]
+fn a_cycle_of_waits_never_dissolves() {
+    every_small_cluster(|c| {
+        explore(c, CAP, |_, state, successors| {
+            if let Some(cycle) = waits::cycle(c, state) {
+                for (action, next) in successors.iter().filter(|(_, n)| !c.is_down(n)) {
+                    assert!(
+                        waits::cycle(c, next).is_some(),
+                        "{}: {action:?} dissolves {cycle:?}",
+                        where_(c)
+                    );
+                }
+            }
+        });
+    });
+}
+
+/// The other direction: if nobody can move, the wait-for graph says why.
+#[test]
+fn whoever_is_stuck_waits_in_a_cycle() {
+    every_small_cluster(|c| {
+        explore(c, CAP, |_, state, successors| {
+            if successors.is_empty() && !c.is_finished(state) && !c.is_down(state) {
+                assert!(waits::cycle(c, state).is_some(), "{}: {state:?}", where_(c));
+            }
+        });
+    });
+}
+
+fn page_tables_agree_with_the_cache(c: &Cluster, state: &State) -> bool {
+    let scenario = c.scenario();
+    (0..scenario.vpages.len()).all(|v| {
+        let n = scenario.mms[scenario.vpages[v].mm as usize].node as usize;
+        let node = &state.nodes[n];
+        match (node.backing(&c.ctx(n), v), node.ptes[v]) {
+            (Some((f, q)), Pte::Ro) => node.pages[f][q] != Page::Absent,
+            (Some((f, q)), Pte::Rw) => node.pages[f][q] == Page::Dirty,
+            _ => true,
+        }
+    })
+}
+
+/// A PTE points at a cached page, a writable one at a dirty page (R5, R6, R9, I1b).
+#[test]
+fn page_tables_never_map_what_is_not_cached() {
+    every_small_cluster(|c| {
+        explore(c, CAP, |_, state, _| {
+            assert!(
+                page_tables_agree_with_the_cache(c, state),
+                "{}: {state:?}",
+                where_(c)
+            );
+        });
+    });
+}
+
+/// P11, R11: the page lock is last in the lock order.
+#[test]
+fn nobody_who_has_a_page_locked_waits_for_a_glock() {
+    every_small_cluster(|c| {
+        explore(c, CAP, |_, state, _| {
+            let sleeps_with_page = state
+                .nodes
+                .iter()
+                .flat_map(|n| &n.tasks)
+                .any(|t| t.page_locked && t.wait == Wait::Sleeping);
+            assert!(!sleeps_with_page, "{}: {state:?}", where_(c));
+        });
+    });
+}
+
+/// The lock space is never held up by a full channel: its length is no bound on
+/// what was explored.
+#[test]
+fn no_channel_ever_fills_up() {
+    every_small_cluster(|c| {
+        explore(c, CAP, |_, state, _| {
+            assert!(
+                state.channels.iter().flatten().all(|ch| ch.has_room()),
+                "{}",
+                where_(c)
+            );
+        });
+    });
+}
+
+/// The fast predicate and the single ones are the same.
+#[test]
+fn the_combined_predicate_equals_the_single_ones() {
+    for design in ["base", "restart-hack", "fault-in-retry"] {
+        for small in [
+            "race-direct-read",
+            "own-direct-write-other-page",
+            "touch-store-remote-writer",
+        ] {
+            let c = cluster(design, small);
+            explore(&c, CAP, |_, state, _| {
+                let single = Property::ALL
+                    .into_iter()
+                    .filter(|p| !p.holds(&c, state))
+                    .fold(0, |bits, p| bits | p.bit());
+                assert_eq!(property::violated(&c, state), single, "{}", where_(&c));
+            });
+        }
+    }
+}
+
+/// Fusing local instructions with the step before them changes no verdict.
+#[test]
+fn step_fusion_changes_no_verdict() {
+    let designs = design::Library::builtin();
+    for design in designs.names() {
+        for small in SMALL {
+            let fused = scenario(small);
+            let mut single = fused.clone();
+            single.switches.fusion = false;
+            let fused = search(&with_scenario(design, fused), CAP);
+            let single = search(&with_scenario(design, single), 4 * CAP);
+            assert_eq!(fused.names(), single.names(), "{small} under {design}");
+            assert!(fused.states <= single.states, "{small} under {design}");
+        }
+    }
+}
+
+/// Delivering an answer in the step that sends it changes no verdict.
+#[test]
+fn message_fusion_changes_no_verdict() {
+    const TWO_NODES: [&str; 8] = [
+        "lone-direct-read-idle-remote",
+        "lone-direct-write-idle-remote",
+        "lone-buffered-read-idle-remote",
+        "lone-buffered-write-idle-remote",
+        "touch-store-remote-writer",
+        "touch-load-remote-direct-writer",
+        "pipe-read-remote-writer",
+        "torn-buffered-read",
+    ];
+    let designs = design::Library::builtin();
+    for design in designs.names() {
+        for name in TWO_NODES {
+            let fused = scenario(name);
+            let mut single = fused.clone();
+            single.switches.message_fusion = false;
+            let fused = search(&with_scenario(design, fused), CAP);
+            let single = search(&with_scenario(design, single), 4 * CAP);
+            assert_eq!(fused.names(), single.names(), "{name} under {design}");
+            assert!(fused.states <= single.states, "{name} under {design}");
+        }
+    }
+}
