@@ -183,11 +183,8 @@ fn agree(cluster: &Cluster, start: &[State], limit: usize) -> Option<Found> {
 
 // ---- every scenario ---------------------------------------------------------------
 
-/// In the actor host messages travel one by one; so they must here.
 fn load_scenario(name: &str) -> Scenario {
-    let mut scenario = Library::builtin().load(name).unwrap();
-    scenario.switches.message_fusion = false;
-    scenario
+    Library::builtin().load(name).unwrap()
 }
 
 fn load_design(name: &str) -> Program {
