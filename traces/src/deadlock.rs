@@ -239,3 +239,53 @@ impl Report<'_> {
         "Nobody can move any more, and not every call has returned.".to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glock_model::{design, scenario};
+
+    /// What is said of a cycle; the state only matters where it names modes.
+    fn told(cycle: &[Waiter]) -> String {
+        let scenario = scenario::Library::builtin().load("race-direct-read-two-nodes");
+        let design = design::Library::builtin().load("base");
+        let (scenario, design) = (scenario.expect("known"), design.expect("known"));
+        let cluster = Cluster::new(scenario, design.program).expect("they fit");
+        let mut state = cluster.initial_states()[0];
+        state.nodes[0].glocks[0].stage = Stage::Sent;
+        state.nodes[1].glocks[0].stage = Stage::Inval;
+        let report = Report {
+            cluster: &cluster,
+            names: Names::new(&cluster),
+            state: &state,
+        };
+        report.cycle(cycle)
+    }
+
+    #[test]
+    fn a_wait_through_the_lock_space_is_one_clause() {
+        let (work, request) = (
+            Waiter::Work { node: 0, file: 0 },
+            Waiter::Request { node: 0, file: 0 },
+        );
+        let elsewhere = Waiter::Work { node: 1, file: 0 };
+        assert_eq!(
+            told(&[Waiter::Task(0), work, request, elsewhere, Waiter::Task(1)]),
+            "P1 waits for F1, which node 2 has yet to give up, where P2 has a page locked; \
+             P2 waits for i_rwsem of F2, held by P1 (write)."
+        );
+        let queued = Waiter::Request { node: 1, file: 0 };
+        assert_eq!(
+            told(&[Waiter::Task(0), work, request, queued, Waiter::Task(1)]),
+            "P1 waits for F1, queued at the dlm behind node 2, held by P2 on node 2 (UN); \
+             P2 waits for i_rwsem of F2, held by P1 (write)."
+        );
+    }
+
+    #[test]
+    fn a_cycle_begins_with_its_first_task() {
+        let work = Waiter::Work { node: 0, file: 0 };
+        let cycle = task_first(vec![work, Waiter::Task(1), Waiter::Task(0)]);
+        assert_eq!(cycle, [Waiter::Task(0), work, Waiter::Task(1)]);
+    }
+}

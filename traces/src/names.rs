@@ -85,8 +85,12 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// A page of user memory of some other context: with its owner.
+    /// A page of user memory where it is not clear whose: with a task that has it,
+    /// unless there is only one address space.
     pub fn vpage_of_mm(&self, vpage: u8) -> String {
+        if self.scenario.mms.len() == 1 {
+            return self.vpage(vpage);
+        }
         let mm = self.scenario.vpages[vpage as usize].mm;
         let mut owners = self.scenario.tasks.iter().filter(|t| t.mm == mm);
         match owners.next() {
