@@ -3,8 +3,8 @@
 
 use super::ast::*;
 use super::parse::suggestion;
-use super::problem::{Problem, Rule};
-use std::collections::HashMap;
+use super::problem::{MAX_PROBLEMS, Problem, Rule};
+use std::collections::{HashMap, HashSet};
 
 /// Checks labels, unreachable lines and the end of a function.
 pub(super) fn check(function: &Function, problems: &mut Vec<Problem>) {
@@ -28,6 +28,9 @@ fn labels<'a>(function: &'a Function, problems: &mut Vec<Problem>) -> HashMap<&'
             continue;
         };
         if let Some(first) = labels.get(name.text.as_str()) {
+            if problems.len() >= MAX_PROBLEMS {
+                continue;
+            }
             let message = format!(
                 "label `{}` stands twice in `{}`",
                 name.text, function.name.text
@@ -72,15 +75,10 @@ fn stmt_of(node: &Node) -> Option<&Stmt> {
 }
 
 fn uses(function: &Function, labels: &HashMap<&str, usize>, problems: &mut Vec<Problem>) {
-    let mut used = Vec::new();
-    for target in function
-        .body
-        .iter()
-        .filter_map(|l| stmt_of(&l.node))
-        .flat_map(jumps)
-    {
-        used.push(target.text.as_str());
-        if labels.contains_key(target.text.as_str()) {
+    let mut known: Vec<&str> = labels.keys().copied().collect();
+    known.sort_unstable();
+    for target in targets(function) {
+        if labels.contains_key(target.text.as_str()) || problems.len() >= MAX_PROBLEMS {
             continue;
         }
         let message = format!("undefined label `{}`", target.text);
@@ -88,17 +86,33 @@ fn uses(function: &Function, labels: &HashMap<&str, usize>, problems: &mut Vec<P
         problems.push(
             Problem::new(Rule::Label, target.span.clone(), message)
                 .label(format!("no such label in `{}`", function.name.text))
-                .help(suggestion(&target.text, labels.keys().copied(), &otherwise)),
+                .help(suggestion(&target.text, known.iter().copied(), &otherwise)),
         );
     }
+}
+
+/// Warns of labels nothing goes to.
+pub(super) fn unused_labels(function: &Function, problems: &mut Vec<Problem>) {
+    let used: HashSet<&str> = targets(function).map(|t| t.text.as_str()).collect();
     for line in &function.body {
         if let Node::Label(name) = &line.node
-            && !used.contains(&name.text.as_str())
+            && !used.contains(name.text.as_str())
+            && problems.len() < MAX_PROBLEMS
         {
             let message = format!("nothing goes to label `{}`", name.text);
-            problems.push(Problem::new(Rule::Unused, name.span.clone(), message).warning());
+            let problem = Problem::new(Rule::Unused, name.span.clone(), message);
+            problems.push(problem.help("remove it").warning());
         }
     }
+}
+
+/// All labels a function jumps to.
+fn targets(function: &Function) -> impl Iterator<Item = &Name> {
+    function
+        .body
+        .iter()
+        .filter_map(|l| stmt_of(&l.node))
+        .flat_map(jumps)
 }
 
 fn paths(function: &Function, labels: &HashMap<&str, usize>, problems: &mut Vec<Problem>) {

@@ -129,7 +129,8 @@ fn build(unit: Unit, problems: &mut Vec<Problem>) -> Option<Compiled> {
 fn calls(unit: &Unit, function: &ast::Function, problems: &mut Vec<Problem>) {
     for call in function.body.iter().flat_map(|line| calls_in(&line.node)) {
         let name = call.name.text.as_str();
-        if Kernel::named(name).is_some() || unit.function(name).is_some() {
+        let is_known = Kernel::named(name).is_some() || unit.function(name).is_some();
+        if is_known || problems.len() >= MAX_PROBLEMS {
             continue;
         }
         let known = Kernel::ALL.iter().map(|k| k.name());
@@ -293,17 +294,23 @@ fn unused(unit: &Unit, program: &Program, problems: &mut Vec<Problem>) {
     for (source, function) in unit.functions() {
         let name = function.name.text.as_str();
         let is_entry = Entry::ALL.iter().any(|e| e.name() == name);
-        if source == 0 && !is_entry && !called.contains(name) {
+        if source == 0 && !is_entry && !called.contains(name) && problems.len() < MAX_PROBLEMS {
             let message = format!("nothing calls `{name}`");
-            problems
-                .push(Problem::new(Rule::Unused, function.name.span.clone(), message).warning());
+            let problem = Problem::new(Rule::Unused, function.name.span.clone(), message);
+            problems.push(problem.help("call it, or remove it").warning());
         }
+        let before = problems.len();
+        flow::unused_labels(function, problems);
+        problems[before..]
+            .iter_mut()
+            .for_each(|p| p.source = source);
     }
     let used = flags_used(program);
     for (index, (flag, source, span)) in unit.flags.iter().enumerate() {
         if *source == 0 && !used[index] {
             let message = format!("`{}` is declared and not used", flag.name);
-            problems.push(Problem::new(Rule::Unused, span.clone(), message).warning());
+            let problem = Problem::new(Rule::Unused, span.clone(), message);
+            problems.push(problem.help("use it, or remove it").warning());
         }
     }
     let over: Vec<&FlagDecl> = program

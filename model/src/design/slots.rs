@@ -59,19 +59,31 @@ pub(super) fn share(
     for raw in &mut lowered.code {
         graph::rename(&mut raw.op, |var| Var(slot(var)));
     }
-    let bits = |set: &VarSet| set.iter().fold(0, |bits, var| bits | 1 << slot(var));
+    let bits = |set: &VarSet| {
+        let bits: u16 = set.iter().fold(0, |bits, var| bits | 1 << slot(var));
+        debug_assert_eq!(bits.count_ones() as usize, set.iter().count());
+        bits
+    };
     Ok(live.iter().map(bits).collect())
 }
 
 /// Per variable: those that must not share its slot.
 fn rivals(ops: &[Op], live: &[VarSet], vars: usize) -> Vec<VarSet> {
     let mut rivals = vec![VarSet::default(); vars];
-    for (pc, op) in ops.iter().enumerate() {
-        let Some(a) = graph::sets(op) else { continue };
-        for b in graph::live_after(pc, op, live).iter().filter(|&b| b != a) {
+    let mut keep_apart = |a: Var, others: VarSet| {
+        for b in others.iter().filter(|&b| b != a) {
             rivals[a.0 as usize].insert(b);
             rivals[b.0 as usize].insert(a);
         }
+    };
+    for (pc, op) in ops.iter().enumerate() {
+        if let Some(var) = graph::sets(op) {
+            keep_apart(var, graph::live_after(pc, op, live));
+        }
+    }
+    // Read before they are set: a mistake, but not one to trip over.
+    if let Some(&start) = live.first() {
+        start.iter().for_each(|var| keep_apart(var, start));
     }
     rivals
 }
