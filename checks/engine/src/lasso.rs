@@ -195,10 +195,11 @@ impl<S: System> Judge<'_, S> {
     ) -> Result<VerdictOf<S>, Error> {
         let store = &self.explored.store;
         let stem = replay(self.system, store, &found.stem, claim.name)?;
+        let referee = Referee::new(self.system, self.groups);
         let mut cycle = Vec::new();
         for (i, &(target, group)) in found.cycle.iter().enumerate() {
             let at = cycle.last().map_or(stem.last(), |(_, state)| state);
-            let wanted = |action: &_| bit(group) == self.groups_bit(action);
+            let wanted = |action: &_| bit(group) == referee.group(action);
             let step = find_step(self.system, store, at, target, wanted).ok_or(Error::Replay {
                 property: claim.name,
                 step: stem.len() + i + 1,
@@ -206,12 +207,8 @@ impl<S: System> Judge<'_, S> {
             cycle.push(step);
         }
         let lasso = Lasso { stem, cycle };
-        Referee::new(self.system, self.groups).check_lasso(claim, rules, &lasso)?;
+        referee.check_lasso(claim, rules, &lasso)?;
         Ok(Verdict::Never(lasso))
-    }
-
-    fn groups_bit(&self, action: &crate::system::ActionOf<S>) -> u64 {
-        Referee::new(self.system, self.groups).group(action)
     }
 }
 

@@ -19,11 +19,17 @@ use crate::system::{ActionOf, BatchOf, StateOf, System};
 pub(crate) struct Referee<'a, S: System> {
     system: &'a S,
     groups: &'a Groups<'a, S>,
+    /// Stays empty; it compares.
+    store: S::Store,
 }
 
 impl<'a, S: System> Referee<'a, S> {
     pub(crate) fn new(system: &'a S, groups: &'a Groups<'a, S>) -> Self {
-        Self { system, groups }
+        Self {
+            system,
+            groups,
+            store: system.new_store(),
+        }
     }
 
     /// The bit of an action's group, none for the environment.
@@ -36,7 +42,7 @@ impl<'a, S: System> Referee<'a, S> {
         let mut batch = BatchOf::<S>::default();
         self.system.encode(&mut batch, Cow::Borrowed(one));
         self.system.encode(&mut batch, Cow::Borrowed(other));
-        S::Store::same(&batch, 0, 1)
+        self.store.same(&batch, 0, 1)
     }
 
     fn steps(&self, state: &StateOf<S>) -> Vec<(ActionOf<S>, StateOf<S>)> {
