@@ -236,19 +236,16 @@ impl<'a> Tour<'a> {
     fn cycle(&self) -> Vec<Link> {
         let home = |target: Index, _| target == self.entry;
         let mut walk = self.walk(self.entry, home);
-        if self.owed(&walk) == 0 {
+        let mut owed = self.owed(&walk);
+        if owed == 0 {
             return walk;
         }
-        // Meet what is owed, the nearest first, and come home.
+        // Meet what the shortest cycle owes, the nearest first, and come home.
         walk.clear();
-        loop {
+        while owed != 0 {
             let at = walk.last().map_or(self.entry, |&(state, _)| state);
-            let owed = self.owed(&walk);
-            let further = self.walk(at, |target, group| self.meets(owed, target, group));
-            if further.is_empty() {
-                break;
-            }
-            walk.extend(further);
+            walk.extend(self.walk(at, |target, group| self.meets(owed, target, group)));
+            owed = self.owed(&walk);
         }
         self.come_home(&mut walk);
         match self.owed(&walk) {
