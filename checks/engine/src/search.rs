@@ -49,9 +49,11 @@ const NOBODY: Index = Index::MAX;
 pub struct Limits {
     /// The most states to store. Reached when one more would have to be.
     pub states: Option<usize>,
-    /// The most memory to use for states, table and buffers, in bytes.
+    /// The most memory to use for states, table and buffers, and for transitions if there are claims,
+    /// in bytes. It is not exceeded by more than what a few thousand states need.
     pub memory_bytes: Option<usize>,
-    /// The most time to take. Looked at every few thousand states.
+    /// The most time to take. Looked at every few thousand states, and before each claim, but not
+    /// while one is being decided.
     pub time: Option<Duration>,
     /// The most steps to go from the initial states: states at this distance are looked at but not
     /// expanded.
@@ -137,7 +139,7 @@ impl<'a, S: System> Search<'a, S> {
     /// Something to decide besides the model's own properties.
     ///
     /// For claims, and for stateright's `eventually` properties, all transitions are stored after
-    /// the search, at 5 bytes each and some 30 a state. The model must not pack symmetrical states
+    /// the search, at 5 bytes each, and some 40 bytes a state are needed besides. The model must not pack symmetrical states
     /// alike: who is treated fairly could then not be told.
     #[must_use]
     pub fn claim(mut self, claim: Claim<'a, StateOf<S>>) -> Self {

@@ -304,7 +304,7 @@ impl<T> Default for ExactBatch<T> {
     }
 }
 
-impl<T: Hash + Eq + Send + Sync> ExactStore<T> {
+impl<T: Hash + PartialEq + Send + Sync> ExactStore<T> {
     pub(crate) fn new() -> Self {
         Self {
             states: Blocks::new(1),
@@ -326,7 +326,7 @@ impl<T: Hash + Eq + Send + Sync> ExactStore<T> {
     }
 }
 
-impl<T: Hash + Eq + Send + Sync> Store for ExactStore<T> {
+impl<T: Hash + PartialEq + Send + Sync> Store for ExactStore<T> {
     type Batch = ExactBatch<T>;
 
     fn clear(batch: &mut ExactBatch<T>) {
