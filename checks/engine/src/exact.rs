@@ -12,7 +12,8 @@ use crate::system::System;
 /// Runs any stateright [`Model`] unchanged.
 ///
 /// States are stored as they are and compared with `==`, so that, unlike in stateright, two states
-/// whose hashes collide stay two states. The memory that a state owns outside of itself (the items
+/// whose hashes collide stay two states. `PartialEq` is enough, as stateright's own types do not all
+/// have `Eq`; a state that does not equal itself would be found anew for ever. The memory that a state owns outside of itself (the items
 /// of a `Vec`, say) is not counted, neither in the statistics nor against
 /// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
 ///
@@ -83,7 +84,7 @@ impl<M: Model> Exact<M> {
 
 impl<M> System for Exact<M>
 where
-    M: Model<State: Clone + Hash + Eq + Send + Sync, Action: Clone> + Sync,
+    M: Model<State: Clone + Hash + PartialEq + Send + Sync, Action: Clone> + Sync,
 {
     type Model = M;
     type Coverage = ();

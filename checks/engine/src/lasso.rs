@@ -195,10 +195,11 @@ impl<S: System> Judge<'_, S> {
     ) -> Result<VerdictOf<S>, Error> {
         let store = &self.explored.store;
         let stem = replay(self.system, store, &found.stem, claim.name)?;
+        let referee = Referee::new(self.system, self.groups);
         let mut cycle = Vec::new();
         for (i, &(target, group)) in found.cycle.iter().enumerate() {
             let at = cycle.last().map_or(stem.last(), |(_, state)| state);
-            let wanted = |action: &_| bit(group) == self.groups_bit(action);
+            let wanted = |action: &_| bit(group) == referee.group(action);
             let step = find_step(self.system, store, at, target, wanted).ok_or(Error::Replay {
                 property: claim.name,
                 step: stem.len() + i + 1,
@@ -206,12 +207,8 @@ impl<S: System> Judge<'_, S> {
             cycle.push(step);
         }
         let lasso = Lasso { stem, cycle };
-        Referee::new(self.system, self.groups).check_lasso(claim, rules, &lasso)?;
+        referee.check_lasso(claim, rules, &lasso)?;
         Ok(Verdict::Never(lasso))
-    }
-
-    fn groups_bit(&self, action: &crate::system::ActionOf<S>) -> u64 {
-        Referee::new(self.system, self.groups).group(action)
     }
 }
 
@@ -239,19 +236,16 @@ impl<'a> Tour<'a> {
     fn cycle(&self) -> Vec<Link> {
         let home = |target: Index, _| target == self.entry;
         let mut walk = self.walk(self.entry, home);
-        if self.owed(&walk) == 0 {
+        let mut owed = self.owed(&walk);
+        if owed == 0 {
             return walk;
         }
-        // Meet what is owed, the nearest first, and come home.
+        // Meet what the shortest cycle owes, the nearest first, and come home.
         walk.clear();
-        loop {
+        while owed != 0 {
             let at = walk.last().map_or(self.entry, |&(state, _)| state);
-            let owed = self.owed(&walk);
-            let further = self.walk(at, |target, group| self.meets(owed, target, group));
-            if further.is_empty() {
-                break;
-            }
-            walk.extend(further);
+            walk.extend(self.walk(at, |target, group| self.meets(owed, target, group)));
+            owed = self.owed(&walk);
         }
         self.come_home(&mut walk);
         match self.owed(&walk) {

@@ -4,12 +4,20 @@
 //! * **Shortest.** One breadth-first search finds a shortest counterexample for every `always`
 //!   property, and for deadlocks, each on its own; a counterexample is run again on the model before
 //!   it is reported.
+//! * **Runs, not only states.** A [`Claim`] says that something can, or will, happen: under weak or
+//!   strong [`Fairness`] of groups of steps. A counterexample is a short stem and a short cycle,
+//!   examined by a referee that does not know how it was found. stateright's `eventually` is
+//!   answered the same way, rightly on cycles and joins.
 //! * **Exhaustive or nothing.** A search that did not see every reachable state, for whatever
 //!   reason, never says [`Verdict::Holds`].
 //! * **Deterministic.** Counts and counterexamples do not depend on the number of threads.
 //!
 //! A model that implements [`PackedModel`] has its states stored in a few words each; any other
 //! stateright model runs through [`Exact`].
+//!
+//! What is not here: symmetry (but see [`PackedModel::pack`]), partial-order reduction, storage of
+//! fingerprints instead of states, and checkpoints. Models with more than `2^31 - 2` states, 64
+//! properties of one kind or 64 groups of steps are refused.
 //!
 //! ```
 //! use glock_engine::{Exact, Search, Verdict, DEADLOCK};

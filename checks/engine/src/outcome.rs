@@ -98,6 +98,13 @@ pub enum Unfinished {
     Numbers,
 }
 
+impl Unfinished {
+    /// Whether somebody wished the search to end at once, rather than that there was no more room.
+    pub(crate) fn is_wish(self) -> bool {
+        matches!(self, Self::Time | Self::Cancelled | Self::Stopped)
+    }
+}
+
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -19,11 +19,17 @@ use crate::system::{ActionOf, BatchOf, StateOf, System};
 pub(crate) struct Referee<'a, S: System> {
     system: &'a S,
     groups: &'a Groups<'a, S>,
+    /// Stays empty; it compares.
+    store: S::Store,
 }
 
 impl<'a, S: System> Referee<'a, S> {
     pub(crate) fn new(system: &'a S, groups: &'a Groups<'a, S>) -> Self {
-        Self { system, groups }
+        Self {
+            system,
+            groups,
+            store: system.new_store(),
+        }
     }
 
     /// The bit of an action's group, none for the environment.
@@ -36,7 +42,7 @@ impl<'a, S: System> Referee<'a, S> {
         let mut batch = BatchOf::<S>::default();
         self.system.encode(&mut batch, Cow::Borrowed(one));
         self.system.encode(&mut batch, Cow::Borrowed(other));
-        S::Store::same(&batch, 0, 1)
+        self.store.same(&batch, 0, 1)
     }
 
     fn steps(&self, state: &StateOf<S>) -> Vec<(ActionOf<S>, StateOf<S>)> {
@@ -168,23 +174,32 @@ impl<'a, S: System> Referee<'a, S> {
         let mut store = self.system.new_store();
         let mut batch = BatchOf::<S>::default();
         let mut seen: HashMap<u32, Vec<u32>> = HashMap::new();
-        let mut todo = vec![trap.path.last().clone()];
-        while let Some(state) = todo.pop() {
+        let mut add = |store: &mut S::Store, state: &StateOf<S>| {
             S::Store::clear(&mut batch);
-            let hash = self.system.encode(&mut batch, Cow::Borrowed(&state));
+            let hash = self.system.encode(&mut batch, Cow::Borrowed(state));
             let twins = seen.entry(hash).or_default();
-            if twins.iter().any(|&index| store.equals(index, &batch, 0)) {
-                continue;
+            if !twins.iter().any(|&index| store.equals(index, &batch, 0)) {
+                twins.push(store.len() as u32);
+                store.append(&mut batch, 0);
             }
-            twins.push(store.len() as u32);
-            store.append(&mut batch, 0);
-            if condition(&state) || self.system.stop_at(&state) {
-                return fault("the goal can be reached from it");
-            }
-            if store.len() > trap.states {
+        };
+        add(&mut store, trap.path.last());
+        let mut next = 0;
+        while next < store.len() {
+            if next == trap.states {
                 return fault("more states can be reached from it than are in the trap");
             }
-            todo.extend(self.steps(&state).into_iter().map(|(_, next)| next));
+            let ends = |state: &StateOf<S>| condition(state) || self.system.stop_at(state);
+            let (out, steps) = self.system.with_state(&store, next as u32, |state| {
+                (ends(state), self.steps(state))
+            });
+            if out {
+                return fault("the goal can be reached from it");
+            }
+            for (_, state) in &steps {
+                add(&mut store, state);
+            }
+            next += 1;
         }
         Ok(())
     }

@@ -49,9 +49,11 @@ const NOBODY: Index = Index::MAX;
 pub struct Limits {
     /// The most states to store. Reached when one more would have to be.
     pub states: Option<usize>,
-    /// The most memory to use for states, table and buffers, in bytes.
+    /// The most memory to use for states, table and buffers, and for transitions if there are claims,
+    /// in bytes. It is not exceeded by more than what a few thousand states need.
     pub memory_bytes: Option<usize>,
-    /// The most time to take. Looked at every few thousand states.
+    /// The most time to take. Looked at every few thousand states, and before each claim, but not
+    /// while one is being decided.
     pub time: Option<Duration>,
     /// The most steps to go from the initial states: states at this distance are looked at but not
     /// expanded.
@@ -137,7 +139,7 @@ impl<'a, S: System> Search<'a, S> {
     /// Something to decide besides the model's own properties.
     ///
     /// For claims, and for stateright's `eventually` properties, all transitions are stored after
-    /// the search, at 5 bytes each and some 30 a state. The model must not pack symmetrical states
+    /// the search, at 5 bytes each, and some 40 bytes a state are needed besides. The model must not pack symmetrical states
     /// alike: who is treated fairly could then not be told.
     #[must_use]
     pub fn claim(mut self, claim: Claim<'a, StateOf<S>>) -> Self {
@@ -198,15 +200,14 @@ impl<'a, S: System> Search<'a, S> {
             pool: pool(self.threads)?,
             started: Instant::now(),
             reported: Instant::now(),
-            round: (0..match self.threads {
-                1 => 1,
-                threads => threads * CHUNKS_PER_THREAD,
-            })
-                .map(|_| Chunk::default())
-                .collect(),
+            buffer_bytes: 0,
         };
-        run.explored.unfinished = run.levels()?.err();
-        run.round = Vec::new();
+        let chunks = match self.threads {
+            1 => 1,
+            threads => threads * CHUNKS_PER_THREAD,
+        };
+        run.explored.unfinished = run.levels(chunks)?.err();
+        run.buffer_bytes = 0;
         run.explored.stats.elapsed = run.started.elapsed();
         let claims: Vec<_> = eventually.iter().chain(&self.claims).collect();
         let verdicts = run.decide(&claims, &self.groups)?;
@@ -530,9 +531,15 @@ struct Chunk<S: System> {
     /// The candidates not known to be old, in order.
     fresh: Vec<u32>,
     /// By hash, a candidate of this chunk that may be equal to the next.
-    recent: Vec<u32>,
+    recent: Box<[u32; RECENT]>,
     found: Found,
     coverage: S::Coverage,
+    tally: Tally,
+}
+
+/// What is counted while states are expanded.
+#[derive(Default)]
+struct Tally {
     edges: u64,
     outside: u64,
     terminal: usize,
@@ -547,14 +554,10 @@ impl<S: System> Default for Chunk<S> {
             batch: BatchOf::<S>::default(),
             candidates: Vec::new(),
             fresh: Vec::new(),
-            recent: Vec::new(),
+            recent: Box::new([0; RECENT]),
             found: Found::default(),
             coverage: S::Coverage::default(),
-            edges: 0,
-            outside: 0,
-            terminal: 0,
-            finished: 0,
-            stopped: 0,
+            tally: Tally::default(),
         }
     }
 }
@@ -564,14 +567,10 @@ impl<S: System> Chunk<S> {
         S::Store::clear(&mut self.batch);
         self.candidates.clear();
         self.fresh.clear();
-        *self = Self {
-            range,
-            batch: std::mem::take(&mut self.batch),
-            candidates: std::mem::take(&mut self.candidates),
-            fresh: std::mem::take(&mut self.fresh),
-            recent: std::mem::take(&mut self.recent),
-            ..Self::default()
-        };
+        self.range = range;
+        self.found = Found::default();
+        self.coverage = S::Coverage::default();
+        self.tally = Tally::default();
     }
 
     fn bytes(&self) -> usize {
@@ -595,12 +594,12 @@ impl<S: System> Chunk<S> {
             system.with_state(&explored.store, index, |state| {
                 self.judge(system, explored, index, state);
                 if system.stop_at(state) {
-                    self.stopped += 1;
+                    self.tally.stopped += 1;
                 } else if !self.collect(system, explored, index, state) {
-                    self.terminal += 1;
+                    self.tally.terminal += 1;
                     match system.deadlocked(state) {
                         Some(true) => self.found.note(Place::Deadlock, index),
-                        Some(false) => self.finished += 1,
+                        Some(false) => self.tally.finished += 1,
                         None => {}
                     }
                 }
@@ -649,7 +648,6 @@ impl<S: System> Chunk<S> {
         let own_hash = store.hash(index);
         let before = candidates.len();
         let mut outside = 0;
-        recent.resize(RECENT, 0);
         system.expand(state, coverage, |_| (), &mut |(), next| {
             if !model.within_boundary(&next) {
                 outside += 1;
@@ -662,7 +660,7 @@ impl<S: System> Chunk<S> {
                 || candidates
                     .get(*twin as usize)
                     .is_some_and(|candidate| candidate.hash == hash)
-                    && S::Store::same(batch, *twin as usize, at);
+                    && store.same(batch, *twin as usize, at);
             candidates.push(Candidate {
                 hash,
                 parent: index,
@@ -673,8 +671,8 @@ impl<S: System> Chunk<S> {
             }
         });
         let edges = candidates.len() - before;
-        self.edges += edges as u64;
-        self.outside += outside;
+        self.tally.edges += edges as u64;
+        self.tally.outside += outside;
         edges > 0 || outside > 0
     }
 
@@ -725,8 +723,8 @@ struct Running<'a, S: System> {
     pool: Option<rayon::ThreadPool>,
     started: Instant,
     reported: Instant,
-    /// Buffers for the chunks between two commits.
-    round: Vec<Chunk<S>>,
+    /// Memory for the chunks between two commits.
+    buffer_bytes: usize,
 }
 
 /// Whether to go on.
@@ -734,8 +732,9 @@ type Flow = Result<(), Unfinished>;
 
 impl<S: System> Running<'_, S> {
     /// The loop. The inner result tells why the search did not get to the end.
-    fn levels(&mut self) -> Result<Flow, Error> {
-        let mut flow = self.initial();
+    fn levels(&mut self, chunks: usize) -> Result<Flow, Error> {
+        let mut round: Vec<_> = (0..chunks).map(|_| Chunk::default()).collect();
+        let mut flow = self.initial(&mut round[0]);
         if self.explored.store.is_empty() {
             return Err(Error::NoInitialState);
         }
@@ -748,17 +747,20 @@ impl<S: System> Running<'_, S> {
                 flow = Err(Unfinished::Depth);
             }
             let expanded = match flow {
-                Ok(()) => self.level(level.clone()),
-                Err(why) => return Ok(Err(self.look_at_rest(level.start, why))),
+                Ok(()) => self.level(level.clone(), &mut round),
+                Err(why) => return Ok(Err(self.look_at_rest(level.start, why, &mut round[0]))),
             };
             let next = level.end..self.explored.store.len() as Index;
             if let Err((done, why)) = expanded {
+                if done == level.end && next.is_empty() && why.is_wish() {
+                    break;
+                }
                 if !next.is_empty() {
                     let stats = &mut self.explored.stats;
                     stats.depth = stats.levels.len();
                     stats.levels.push(next.len());
                 }
-                return Ok(Err(self.look_at_rest(done, why)));
+                return Ok(Err(self.look_at_rest(done, why, &mut round[0])));
             }
             level = next;
             flow = Ok(());
@@ -767,9 +769,8 @@ impl<S: System> Running<'_, S> {
     }
 
     /// Stores the initial states.
-    fn initial(&mut self) -> Flow {
+    fn initial(&mut self, chunk: &mut Chunk<S>) -> Flow {
         let model = self.system.model();
-        let mut chunk = std::mem::take(&mut self.round[0]);
         chunk.restart(0..0);
         for state in model.init_states() {
             if model.within_boundary(&state) {
@@ -783,52 +784,46 @@ impl<S: System> Running<'_, S> {
                 });
             }
         }
-        let flow = self.commit(&mut chunk);
-        self.round[0] = chunk;
-        flow
+        self.commit(chunk)
     }
 
     /// Expands a level. If it is not to the end: from which state on it did not, and why.
-    fn level(&mut self, level: Range<Index>) -> Result<(), (Index, Unfinished)> {
+    fn level(
+        &mut self,
+        level: Range<Index>,
+        round: &mut [Chunk<S>],
+    ) -> Result<(), (Index, Unfinished)> {
         let mut next = level.start;
         while next < level.end {
             let mut count = 0;
-            while count < self.round.len() && next < level.end {
+            while count < round.len() && next < level.end {
                 let end = (next as usize + CHUNK).min(level.end as usize) as Index;
-                self.round[count].restart(next..end);
+                round[count].restart(next..end);
                 next = end;
                 count += 1;
             }
-            self.expand_round(count);
-            for i in 0..count {
-                let mut chunk = std::mem::take(&mut self.round[i]);
-                let flow = self.absorb(&mut chunk);
-                let end = chunk.range.end;
-                self.round[i] = chunk;
-                flow.map_err(|why| (end, why))?;
+            self.expand_round(&mut round[..count]);
+            self.buffer_bytes = round.iter().map(Chunk::bytes).sum();
+            for chunk in &mut round[..count] {
+                self.absorb(chunk).map_err(|why| (chunk.range.end, why))?;
             }
             self.pause(next).map_err(|why| (next, why))?;
         }
         Ok(())
     }
 
-    fn expand_round(&mut self, count: usize) {
+    fn expand_round(&self, round: &mut [Chunk<S>]) {
         let Self {
-            explored,
-            system,
-            pool,
-            round,
-            ..
+            explored, system, ..
         } = self;
-        match (&mut round[..count], pool) {
-            ([chunk], _) => chunk.expand(*system, explored),
-            (chunks, Some(pool)) => pool.install(|| {
+        match (round, &self.pool) {
+            (chunks @ [_, _, ..], Some(pool)) => pool.install(|| {
                 chunks.par_iter_mut().with_max_len(1).for_each(|chunk| {
                     chunk.expand(*system, explored);
                     chunk.strike_out_known(explored);
                 });
             }),
-            (chunks, None) => chunks
+            (chunks, _) => chunks
                 .iter_mut()
                 .for_each(|chunk| chunk.expand(*system, explored)),
         }
@@ -838,11 +833,11 @@ impl<S: System> Running<'_, S> {
     fn absorb(&mut self, chunk: &mut Chunk<S>) -> Flow {
         let flow = self.commit(chunk);
         let explored = &mut self.explored;
-        explored.stats.edges += chunk.edges;
-        explored.stats.outside += chunk.outside;
-        explored.stats.terminal += chunk.terminal;
-        explored.stats.finished += chunk.finished;
-        explored.stats.stopped += chunk.stopped;
+        explored.stats.edges += chunk.tally.edges;
+        explored.stats.outside += chunk.tally.outside;
+        explored.stats.terminal += chunk.tally.terminal;
+        explored.stats.finished += chunk.tally.finished;
+        explored.stats.stopped += chunk.tally.stopped;
         explored.coverage.merge(&chunk.coverage);
         for &(place, index) in &chunk.found.first {
             explored.found.note(place, index);
@@ -908,7 +903,7 @@ impl<S: System> Running<'_, S> {
             } = &mut self.explored;
             table.insert(vacant, hash, store.len() as Index);
             store.append(batch, at);
-            parents.push([parent]);
+            parents.push(parent);
         }
         Ok(())
     }
@@ -920,7 +915,7 @@ impl<S: System> Running<'_, S> {
             return Err(Unfinished::Numbers);
         }
         let free = self.limits.memory_bytes.map_or(usize::MAX, |limit| {
-            limit.saturating_sub(self.explored.bytes_without_table() + self.buffer_bytes())
+            limit.saturating_sub(self.explored.bytes_without_table() + self.buffer_bytes)
         });
         // As much again while that is cheap, then a half more; close to the limit on memory, a little.
         let more = if states < 1 << 22 { states } else { states / 2 };
@@ -933,12 +928,8 @@ impl<S: System> Running<'_, S> {
         Ok(())
     }
 
-    fn buffer_bytes(&self) -> usize {
-        self.round.iter().map(Chunk::bytes).sum()
-    }
-
     fn bytes(&self) -> usize {
-        self.explored.bytes_without_table() + self.explored.table.bytes() + self.buffer_bytes()
+        self.explored.bytes_without_table() + self.explored.table.bytes() + self.buffer_bytes
     }
 
     /// Looks up from the work: reports, and asks whether to go on.
@@ -1019,14 +1010,10 @@ impl<S: System> Running<'_, S> {
 
     /// After a limit on size: evaluates the properties in the states that are stored but will not
     /// be expanded, so that no violation in a stored state goes unreported.
-    fn look_at_rest(&mut self, first: Index, why: Unfinished) -> Unfinished {
-        if !matches!(
-            why,
-            Unfinished::States | Unfinished::Memory | Unfinished::Depth | Unfinished::Numbers
-        ) {
+    fn look_at_rest(&mut self, first: Index, why: Unfinished, chunk: &mut Chunk<S>) -> Unfinished {
+        if why.is_wish() {
             return why;
         }
-        let mut chunk = std::mem::take(&mut self.round[0]);
         chunk.restart(first..self.explored.store.len() as Index);
         chunk.look(self.system, &self.explored);
         for &(place, index) in &chunk.found.first {

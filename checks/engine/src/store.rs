@@ -41,7 +41,7 @@ pub trait Store: Send + Sync {
     fn equals(&self, index: u32, batch: &Self::Batch, at: usize) -> bool;
 
     /// Whether two candidates, neither of them moved yet, are the same state.
-    fn same(batch: &Self::Batch, one: usize, other: usize) -> bool;
+    fn same(&self, batch: &Self::Batch, one: usize, other: usize) -> bool;
 
     /// Moves the candidate at position `at` into the store, under the next number. A candidate is
     /// moved at most once.
@@ -91,21 +91,43 @@ impl<T> Blocks<T> {
         &block[first..first + self.width]
     }
 
-    pub(crate) fn push(&mut self, items: impl IntoIterator<Item = T>) {
+    /// The block that the next record goes to.
+    #[inline]
+    fn last(&mut self) -> &mut Vec<T> {
         if self.records >> self.shift == self.blocks.len() {
-            let mut block = Vec::with_capacity(self.width << self.shift);
-            if !self.blocks.is_empty() {
-                use_huge_pages(&mut block);
-            }
-            self.blocks.push(block);
+            self.add_block();
         }
-        let block = self.blocks.last_mut().expect("a block was just ensured");
-        block.extend(items);
         self.records += 1;
-        debug_assert_eq!(
-            block.len(),
-            (((self.records - 1) & ((1 << self.shift) - 1)) + 1) * self.width
-        );
+        self.blocks.last_mut().expect("a block was just ensured")
+    }
+
+    #[cold]
+    fn add_block(&mut self) {
+        let mut block = Vec::with_capacity(self.width << self.shift);
+        if !self.blocks.is_empty() {
+            use_huge_pages(&mut block);
+        }
+        self.blocks.push(block);
+    }
+
+    /// Adds a record of one item.
+    #[inline]
+    pub(crate) fn push(&mut self, item: T) {
+        debug_assert_eq!(self.width, 1);
+        self.last().push(item);
+    }
+
+    /// Adds a record.
+    #[inline]
+    pub(crate) fn push_all(&mut self, items: &[T])
+    where
+        T: Copy,
+    {
+        debug_assert_eq!(self.width, items.len());
+        let block = self.last();
+        for &item in items {
+            block.push(item);
+        }
     }
 }
 
@@ -162,7 +184,6 @@ pub struct PackedBatch {
     /// Longer than what is in use, so that adding is cheap.
     words: Vec<u64>,
     used: usize,
-    width: usize,
 }
 
 impl PackedStore {
@@ -184,7 +205,6 @@ impl PackedStore {
         width: usize,
         fill: impl FnOnce(&mut [u64]),
     ) -> u32 {
-        batch.width = width;
         let end = batch.used + width;
         if end > batch.words.len() {
             batch.words.resize(2 * end, 0);
@@ -196,19 +216,15 @@ impl PackedStore {
     }
 }
 
-/// Folded multiplication, one per word, and one to finish (the construction of wyhash and
-/// foldhash): the upper half of a 128-bit product carries every bit of its factors into the lower.
+/// Folded multiplication, one per word (the construction of wyhash and foldhash): the upper half of
+/// a 128-bit product carries every bit of its factors into the lower.
 #[inline]
 pub(crate) fn hash_words(words: &[u64]) -> u32 {
     const KEYS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
-    let multiply = |a: u64, b: u64| {
-        let product = u128::from(a) * u128::from(b);
+    fold(words.iter().fold(KEYS[1], |state, word| {
+        let product = u128::from(state ^ word) * u128::from(KEYS[0]);
         (product as u64) ^ ((product >> 64) as u64)
-    };
-    let state = words
-        .iter()
-        .fold(KEYS[1], |state, word| multiply(state ^ word, KEYS[0]));
-    fold(multiply(state ^ KEYS[0], KEYS[1]))
+    }))
 }
 
 /// A loop, not a call of `memcmp`: states are short.
@@ -255,8 +271,9 @@ impl Store for PackedStore {
     }
 
     #[inline]
-    fn same(batch: &PackedBatch, one: usize, other: usize) -> bool {
-        let words = |at| &batch.words[at * batch.width..(at + 1) * batch.width];
+    fn same(&self, batch: &PackedBatch, one: usize, other: usize) -> bool {
+        let width = self.words.width;
+        let words = |at| &batch.words[at * width..(at + 1) * width];
         equal_words(words(one), words(other))
     }
 
@@ -264,7 +281,7 @@ impl Store for PackedStore {
     fn append(&mut self, batch: &mut PackedBatch, at: usize) {
         let width = self.words.width;
         let candidate = &batch.words[at * width..(at + 1) * width];
-        self.words.push(candidate.iter().copied());
+        self.words.push_all(candidate);
     }
 }
 
@@ -287,7 +304,7 @@ impl<T> Default for ExactBatch<T> {
     }
 }
 
-impl<T: Hash + Eq + Send + Sync> ExactStore<T> {
+impl<T: Hash + PartialEq + Send + Sync> ExactStore<T> {
     pub(crate) fn new() -> Self {
         Self {
             states: Blocks::new(1),
@@ -309,7 +326,7 @@ impl<T: Hash + Eq + Send + Sync> ExactStore<T> {
     }
 }
 
-impl<T: Hash + Eq + Send + Sync> Store for ExactStore<T> {
+impl<T: Hash + PartialEq + Send + Sync> Store for ExactStore<T> {
     type Batch = ExactBatch<T>;
 
     fn clear(batch: &mut ExactBatch<T>) {
@@ -348,14 +365,14 @@ impl<T: Hash + Eq + Send + Sync> Store for ExactStore<T> {
     }
 
     #[inline]
-    fn same(batch: &ExactBatch<T>, one: usize, other: usize) -> bool {
+    fn same(&self, batch: &ExactBatch<T>, one: usize, other: usize) -> bool {
         batch.states[one] == batch.states[other]
     }
 
     fn append(&mut self, batch: &mut ExactBatch<T>, at: usize) {
         let (hash, candidate) = &mut batch.states[at];
         let state = candidate.take().expect("a candidate is moved once");
-        self.states.push([state]);
-        self.hashes.push([*hash]);
+        self.states.push(state);
+        self.hashes.push(*hash);
     }
 }

@@ -213,3 +213,18 @@ fn progress_counts_up_and_knows_the_queue() {
         )
     );
 }
+
+#[test]
+fn a_search_cancelled_when_there_is_nothing_left_to_do_is_complete() {
+    let cancel = AtomicBool::new(false);
+    let system = TwoPhaseCommit(4);
+    let outcome = Search::new(&system)
+        .cancel(&cancel)
+        .progress(Duration::ZERO, |progress| {
+            cancel.store(progress.queue == 0, Ordering::Relaxed);
+        })
+        .run()
+        .unwrap();
+    assert!(cancel.load(Ordering::Relaxed));
+    assert!(outcome.exhaustive());
+}

@@ -6,7 +6,7 @@ mod systems;
 
 use glock_engine::{Claim, Error, Exact, Fairness, Lasso, Limits, Search, Unfinished, Verdict};
 use systems::graph::{Graph, has};
-use systems::two_phase_commit::{Action, TwoPhaseCommit};
+use systems::two_phase_commit::TwoPhaseCommit;
 
 type Found = Verdict<u8, usize>;
 
@@ -153,6 +153,32 @@ fn two_groups_in_one_component_must_both_be_served() {
     assert_eq!(stem, [0]);
     assert_eq!(cycle.len(), 4);
     assert!(cycle.contains(&1) && cycle.contains(&2));
+}
+
+#[test]
+fn a_cycle_serves_what_it_passes_on_its_way_home() {
+    // Group 1 is enabled at 1; having served it, the way home passes 3, where group 2 is enabled.
+    let mut graph = Graph::paths(&[&[0, 1, 0], &[1, 2, 3, 0], &[3, 4, 0]]);
+    graph.groups = vec![Some(0); graph.edges.len()];
+    let graph = graph.group(1, 2, 1).group(3, 4, 2);
+    assert_eq!(
+        nodes(eventually(&graph, Fairness::Strong)),
+        (vec![0], vec![1, 2, 3, 4, 0])
+    );
+}
+
+#[test]
+fn a_cycle_serves_no_group_by_a_self_loop() {
+    let graph = Graph::paths(&[&[0, 0], &[0, 1, 0], &[0, 2, 0]])
+        .group(0, 0, 1)
+        .group(0, 1, 0)
+        .group(1, 0, 0)
+        .group(0, 2, 1)
+        .group(2, 0, 0);
+    assert_eq!(
+        nodes(eventually(&graph, Fairness::Strong)),
+        (vec![0], vec![2, 0])
+    );
 }
 
 #[test]
@@ -312,17 +338,6 @@ fn a_group_out_of_range_is_an_error() {
     assert_eq!(outcome.unwrap_err(), Error::Group(64));
 }
 
-/// A resource manager's steps are its own, the transaction manager's its own.
-fn process(action: &Action) -> Option<usize> {
-    Some(match *action {
-        Action::TmCommit | Action::TmAbort | Action::TmRcvPrepared(_) => 0,
-        Action::RmPrepare(rm)
-        | Action::RmChooseToAbort(rm)
-        | Action::RmRcvCommitMsg(rm)
-        | Action::RmRcvAbortMsg(rm) => 1 + rm as usize,
-    })
-}
-
 #[test]
 fn two_phase_commit_finishes_if_every_process_keeps_moving() {
     use glock_engine::PackedModel;
@@ -335,7 +350,7 @@ fn two_phase_commit_finishes_if_every_process_keeps_moving() {
         };
         let outcome = Search::new(&system)
             .threads(threads)
-            .groups(process)
+            .groups(|action| Some(action.process()))
             .claim(Claim::can_reach("can finish", finished))
             .claim(Claim::eventually("finishes", finished).under(Fairness::Weak))
             .claim(Claim::eventually("without the manager", finished).under(idle))

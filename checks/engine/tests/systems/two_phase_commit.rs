@@ -35,6 +35,19 @@ pub enum Action {
     RmRcvAbortMsg(u32),
 }
 
+impl Action {
+    /// Whose step it is: 0 for the transaction manager, 1 and up for the resource managers.
+    pub fn process(&self) -> usize {
+        match *self {
+            Self::TmCommit | Self::TmAbort | Self::TmRcvPrepared(_) => 0,
+            Self::RmPrepare(rm)
+            | Self::RmChooseToAbort(rm)
+            | Self::RmRcvCommitMsg(rm)
+            | Self::RmRcvAbortMsg(rm) => 1 + rm as usize,
+        }
+    }
+}
+
 impl TwoPhaseCommit {
     fn everyone(&self) -> u64 {
         (1 << self.0) - 1
