@@ -21,12 +21,12 @@
 //! messages of one pair of actors in order, and a [`Channel`] those of one node
 //! about one file. [`Actors::project`] and [`Actors::embed`] translate states,
 //! [`Actors::cluster_action`] steps. All timers of a node are set all the time; one
-//! whose step is blocked changes nothing, and stateright drops it. The outcomes of
-//! a step that has several are timers of their own.
+//! whose step is blocked changes nothing and is not offered. The outcomes of a step
+//! that has several are timers of their own.
 //!
 //! # What actors alone cannot say
 //!
-//! [`Actors`] is stateright's [`ActorModel`] with four rules that no actor could
+//! [`Actors`] is stateright's [`ActorModel`] with five rules that no actor could
 //! follow, because they are about more than one:
 //! * callbacks merge on their way, as [`Channel::push`] says: the sender cannot
 //!   know what has been delivered;
@@ -34,7 +34,10 @@
 //!   ([`Channel::has_room`]);
 //! * the budgets of the environment are shared by all nodes. They belong to nobody,
 //!   so they are stateright's `history`, paid for by the steps that need them;
-//! * a kernel BUG stops everything, as it does in the cluster.
+//! * a kernel BUG stops everything, as it does in the cluster;
+//! * with [message fusion](crate::scenario::Switches::message_fusion) an answer that nothing precedes is delivered,
+//!   and the worker looks at it, in the step in which it was given: three steps of
+//!   two actors in one.
 //!
 //! # Initial states
 //!
@@ -43,7 +46,7 @@
 //! cluster's initial states put in.
 
 use crate::cluster::{Action, Budgets, Cluster, State, Unfit};
-use crate::event::{Event, NoSink, Sink};
+use crate::event::{Event, NoSink};
 use crate::glock::Request;
 use crate::lockspace::{CHANNEL, Channel, Message, Resource};
 use crate::memory::Step;
@@ -52,6 +55,7 @@ use crate::node::{Node, Outgoing};
 use crate::program::Program;
 use crate::property::Property;
 use crate::scenario::{LockManager, Scenario};
+use stateright::Model;
 use stateright::actor::{
     Actor, ActorModel, ActorModelAction, ActorModelState, Id, Network, Out, model_timeout,
 };
@@ -199,7 +203,7 @@ impl Actor for Member {
             return; // a lock space has no timers
         };
         let (mut next, mut sent) = (*old, Outgoing::default());
-        if timer.fires(cluster, *node, &mut next, &mut sent, &mut NoSink) == Step::Blocked {
+        if timer.fires(cluster, *node, &mut next, &mut sent) == Step::Blocked {
             return;
         }
         if let Some(sent) = sent.0 {
@@ -254,15 +258,8 @@ fn timers(scenario: &Scenario, node: u8) -> Vec<Timer> {
 
 impl Timer {
     /// Takes the step on the node it belongs to.
-    fn fires<S: Sink>(
-        self,
-        cluster: &Cluster,
-        node: u8,
-        state: &mut Node,
-        sent: &mut Outgoing,
-        sink: &mut S,
-    ) -> Step {
-        let ctx = &cluster.ctx(node as usize);
+    fn fires(self, cluster: &Cluster, node: u8, state: &mut Node, sent: &mut Outgoing) -> Step {
+        let (ctx, sink) = (&cluster.ctx(node as usize), &mut NoSink);
         match self {
             Timer::Task { task, choice } => {
                 let choices = state.task_choices(ctx, task as usize);
@@ -358,12 +355,13 @@ pub struct Actors {
     system: System,
 }
 
-/// The model to hand to stateright's Explorer:
+/// The model to hand to stateright's Explorer, with every message to be seen:
 /// `actors::explorable(scenario, program)?.checker().serve("localhost:3000")`.
 ///
 /// # Errors
 /// [`Unfit`] if scenario and design do not go together.
-pub fn explorable(scenario: Scenario, program: Program) -> Result<Actors, Unfit> {
+pub fn explorable(mut scenario: Scenario, program: Program) -> Result<Actors, Unfit> {
+    scenario.switches.message_fusion = false;
     Actors::new(scenario, program)
 }
 
@@ -444,7 +442,7 @@ impl Actors {
     /// The state that is the same as this one of the cluster: the inverse of
     /// [`Actors::project`].
     pub fn embed(&self, state: &State) -> SystemState {
-        let mut embedded = stateright::Model::init_states(&self.system).remove(0);
+        let mut embedded = self.system.init_states().remove(0);
         embedded.history = state.budgets;
         for (i, member) in embedded.actor_states.iter_mut().enumerate() {
             *member = Arc::new(match **member {
@@ -537,6 +535,19 @@ impl Actors {
         }
     }
 
+    /// Is the step a timer whose step is blocked?
+    fn is_blocked(&self, state: &SystemState, action: &SystemAction) -> bool {
+        let ActorModelAction::Timeout(id, timer) = *action else {
+            return false;
+        };
+        let MemberState::Node(node) = &*state.actor_states[usize::from(id)] else {
+            return true; // a lock space has no timers
+        };
+        let (mut next, mut sent) = (*node, Outgoing::default());
+        let (cluster, node) = (self.cluster(), usize::from(id) as u8);
+        timer.fires(cluster, node, &mut next, &mut sent) == Step::Blocked
+    }
+
     /// Merges callbacks on their way from a lock space, as [`Channel::push`] does.
     fn merge(&self, state: &mut SystemState, lock_space: Id) {
         for node in (0..self.nodes()).map(Id::from) {
@@ -547,6 +558,27 @@ impl Actors {
             let merged = merged.messages().map(Msg::from).collect();
             set_flow(state, lock_space, node, merged);
         }
+    }
+
+    /// Message fusion: answers that nothing precedes are delivered, and the worker
+    /// looks at them.
+    fn deliver_answers(&self, mut state: SystemState, lock_space: Id) -> SystemState {
+        let file = (usize::from(lock_space) - self.nodes()) as u8;
+        for node in (0..self.nodes()).map(Id::from) {
+            let Some(msg @ (Msg::Grant | Msg::Refuse)) = flow(&state, lock_space, node).next()
+            else {
+                continue;
+            };
+            let (src, dst) = (lock_space, node);
+            let deliver = ActorModelAction::Deliver { src, dst, msg };
+            let work = ActorModelAction::Timeout(node, Timer::Worker { file });
+            for action in [deliver, work] {
+                if let Some(next) = self.system.next_state(&state, action) {
+                    state = next;
+                }
+            }
+        }
+        state
     }
 
     /// What happens inside a step, in order.
@@ -580,7 +612,7 @@ fn set_flow(state: &mut SystemState, src: Id, dst: Id, messages: VecDeque<Msg>) 
     }
 }
 
-impl stateright::Model for Actors {
+impl Model for Actors {
     type State = SystemState;
     type Action = SystemAction;
 
@@ -591,7 +623,7 @@ impl stateright::Model for Actors {
 
     fn actions(&self, state: &SystemState, actions: &mut Vec<SystemAction>) {
         self.system.actions(state, actions);
-        actions.retain(|action| self.allows(state, action));
+        actions.retain(|action| self.allows(state, action) && !self.is_blocked(state, action));
     }
 
     fn next_state(&self, state: &SystemState, action: SystemAction) -> Option<SystemState> {
@@ -602,6 +634,9 @@ impl stateright::Model for Actors {
         match action {
             ActorModelAction::Deliver { dst, .. } if usize::from(dst) >= self.nodes() => {
                 self.merge(&mut next, dst);
+                if self.scenario().switches.message_fusion {
+                    next = self.deliver_answers(next, dst);
+                }
             }
             ActorModelAction::Timeout(_, timer) => {
                 if let Some(left) = timer.budget(self.scenario(), &mut next.history) {
@@ -623,7 +658,8 @@ impl stateright::Model for Actors {
 
     fn format_step(&self, state: &SystemState, action: SystemAction) -> Option<String> {
         let next = self.next_state(state, action.clone())?;
-        Some(text::step(&self.events(state, &action), &action, &next))
+        let events = self.events(state, &action);
+        Some(text::step(self.cluster(), &events, &action, &next))
     }
 
     fn as_svg(&self, path: stateright::Path<SystemState, SystemAction>) -> Option<String> {

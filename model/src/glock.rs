@@ -660,7 +660,7 @@ impl Glock {
     /// Would a TRY request be refused before its own task's entry is met?
     fn refused_before(&self, new: Holder, kernel: Kernel) -> bool {
         match kernel.try_rule {
-            TryRule::V618 => false,
+            TryRule::V618 => self.try_refused(&new, kernel),
             TryRule::V512 => {
                 if self.invalidate_in_progress() {
                     return true;
@@ -689,9 +689,8 @@ impl Glock {
                         && queue.iter().any(|h| !h.flags.is_try())) // Q13b
             }
             TryRule::V618 => {
-                let incompatible = queue
-                    .iter()
-                    .any(|h| h.granted && (h.mode == Mode::Ex || h.mode != new.mode));
+                let incompatible = queue.iter().any(|h| h.granted)
+                    && !self.may_grant(kernel.may_grant, new, queue.len());
                 incompatible || queue.iter().any(|h| !h.granted && !h.flags.is_try())
             }
         }

@@ -23,6 +23,13 @@ pub struct Lock {
     pub highbast: Mode,
 }
 
+impl Lock {
+    /// Is it in the way of `mode`, and has it not been told of as high a mode?
+    fn not_told_of(&self, mode: Mode) -> bool {
+        dlm_rank(self.highbast) < dlm_rank(mode) && !self.granted.compatible(mode)
+    }
+}
+
 /// A queued request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Waiting {
@@ -273,9 +280,10 @@ impl Resource {
         }
     }
 
-    /// One blocking callback, unless as high a mode has been signalled (D4).
+    /// `modes_require_bast`: PR and CW are signalled to each other unless EX has been
+    /// (D4).
     fn bast<S: Sink>(&mut self, node: usize, file: u8, mode: Mode, out: Outbox<'_>, sink: &mut S) {
-        let lock = &mut self.locks[node];
+        let lock = &self.locks[node];
         let cross = matches!(
             (lock.granted, mode),
             (Mode::Sh, Mode::Df) | (Mode::Df, Mode::Sh)
@@ -283,17 +291,28 @@ impl Resource {
         let due = if cross {
             lock.highbast != Mode::Ex
         } else {
-            dlm_rank(lock.highbast) < dlm_rank(mode) && !lock.granted.compatible(mode)
+            lock.not_told_of(mode)
         };
         if due {
-            lock.highbast = mode;
-            sink.event(Event::Bast {
-                node: node as u8,
-                file,
-                mode,
-            });
-            out(node as u8, Message::Bast(mode));
+            self.send_bast(node, file, mode, out, sink);
         }
+    }
+
+    fn send_bast<S: Sink>(
+        &mut self,
+        node: usize,
+        file: u8,
+        mode: Mode,
+        out: Outbox<'_>,
+        sink: &mut S,
+    ) {
+        self.locks[node].highbast = mode;
+        sink.event(Event::Bast {
+            node: node as u8,
+            file,
+            mode,
+        });
+        out(node as u8, Message::Bast(mode));
     }
 
     /// `grant_pending_locks`: first come first, conversions before new requests;
@@ -330,13 +349,16 @@ impl Resource {
             if self.is_converting(node) {
                 continue;
             }
-            // An owner of PR must hear of CW even if the highest is PR.
-            let mode = if cw_waits && high == Mode::Sh && self.locks[node].granted == Mode::Sh {
-                Mode::Df
-            } else {
-                high
-            };
-            self.bast(node, file, mode, out, sink);
+            // `lock_requires_bast`: only an owner of PR hears of CW beside the highest.
+            let lock = &self.locks[node];
+            if cw_waits && lock.granted == Mode::Sh {
+                if lock.highbast != Mode::Ex {
+                    let mode = if high == Mode::Sh { Mode::Df } else { high };
+                    self.send_bast(node, file, mode, out, sink);
+                }
+            } else if lock.not_told_of(high) {
+                self.send_bast(node, file, high, out, sink);
+            }
         }
     }
 }

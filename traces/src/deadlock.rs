@@ -18,11 +18,15 @@ pub(crate) fn lines(cluster: &Cluster, state: &State) -> Vec<String> {
         state,
     };
     let mut out = vec![" *** DEADLOCK ***".to_string(), String::new()];
+    let cycle = waits::cycle(cluster, state);
     for task in 0..cluster.scenario().tasks.len() {
-        report.task(&mut out, task);
+        let in_cycle = |c: &Vec<Waiter>| c.contains(&Waiter::Task(task as u8));
+        if cycle.as_ref().is_none_or(in_cycle) || report.is_stuck_behind(task) {
+            report.task(&mut out, task);
+        }
     }
     out.push(String::new());
-    match waits::cycle(cluster, state) {
+    match cycle {
         Some(cycle) => out.push(report.cycle(&task_first(cycle))),
         None => out.push(report.standstill()),
     }
@@ -54,6 +58,12 @@ impl Report<'_> {
 
     fn task_state(&self, task: usize) -> &Task {
         &self.node_of(task).1.tasks[task]
+    }
+
+    /// Does a task wait for somebody, in the cycle or not?
+    fn is_stuck_behind(&self, task: usize) -> bool {
+        let t = self.task_state(task);
+        t.wait == Wait::Sleeping || t.sub == Sub::MmQueued || t.fault == Fault::Begin
     }
 
     /// What a task that is not over holds, and where it stands.
@@ -108,8 +118,12 @@ impl Report<'_> {
     /// The statement of the design a task stands at.
     fn place(&self, task: usize) -> Option<String> {
         let (_, node) = self.node_of(task);
-        let runs_design =
-            self.cluster.scenario().tasks[task].op.is_io() || node.tasks[task].nested();
+        let t = &node.tasks[task];
+        match t.sub {
+            Sub::MmArrive | Sub::MmQueued => return Some("mmap_write_lock".to_string()),
+            _ => {}
+        }
+        let runs_design = self.cluster.scenario().tasks[task].op.is_io() || t.nested();
         runs_design.then(|| statement(self.cluster.program(), node, task))
     }
 

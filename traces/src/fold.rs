@@ -1,6 +1,6 @@
 //! Rows of a table: lines that belong together become one.
 
-use crate::glock_text::GRANT_ARRIVES;
+use crate::glock_text::{GRANT_ARRIVES, REFUSAL_ARRIVES};
 use crate::history::History;
 use crate::line::{Actor, DesignLine, Line};
 
@@ -28,18 +28,19 @@ impl Row {
 ///
 /// A line that goes on with the call of the row above replaces what that row said
 /// about its outcome. Steps in the background that are about one glock are strung
-/// together.
+/// together. That an answer of the lock space has arrived is left out if what the
+/// glock makes of it is told later.
 pub(crate) fn rows(history: &History) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    for line in history.steps().iter().flat_map(|s| &s.lines) {
+    let lines: Vec<&Line> = history.steps().iter().flat_map(|s| &s.lines).collect();
+    for (i, &line) in lines.iter().enumerate() {
+        if is_arrival(line) && lines[i + 1..].iter().any(|l| same_glock(l, line)) {
+            continue;
+        }
         match rows.last_mut() {
             Some(last) if continues(last, line) => last.outcome.clone_from(&line.outcome),
             Some(last) if strings_with(last, line) => {
-                if let Some(before) = last.outcome.strip_suffix(GRANT_ARRIVES) {
-                    last.outcome.truncate(before.len());
-                } else {
-                    last.outcome += "; ";
-                }
+                last.outcome += "; ";
                 last.outcome += &line.outcome;
             }
             _ => rows.push(Row {
@@ -51,7 +52,65 @@ pub(crate) fn rows(history: &History) -> Vec<Row> {
             }),
         }
     }
-    rows
+    without_repeats(&rows)
+}
+
+/// Longest block that is looked for again behind itself.
+const LONGEST_BLOCK: usize = 24;
+
+/// Rows of one task that repeat at once, as a transfer's attempts do, are shown once
+/// and counted.
+fn without_repeats(rows: &[Row]) -> Vec<Row> {
+    let mut out = Vec::new();
+    let mut rest = rows;
+    while let [first, ..] = rest {
+        let longest = LONGEST_BLOCK.min(rest.len() / 2);
+        let block = (2..=longest).find(|&n| repeats(rest, n) > 0);
+        let Some(block) = block.filter(|&n| is_whole(&rest[..n])) else {
+            out.push(first.clone());
+            rest = &rest[1..];
+            continue;
+        };
+        let times = repeats(rest, block);
+        out.extend_from_slice(&rest[..block]);
+        out.push(Row {
+            call: match times {
+                1 => "(the same once more)".to_string(),
+                n => format!("(the same {n} times more)"),
+            },
+            outcome: String::new(),
+            design: None,
+            ..first.clone()
+        });
+        rest = &rest[block * (times + 1)..];
+    }
+    out
+}
+
+/// How often the first `n` rows follow themselves.
+fn repeats(rows: &[Row], n: usize) -> usize {
+    let (block, rest) = rows.split_at(n);
+    rest.chunks(n).take_while(|c| *c == block).count()
+}
+
+/// Is this one call of one task with all that happens inside it?
+fn is_whole(block: &[Row]) -> bool {
+    let [first, inner @ ..] = block else {
+        return false;
+    };
+    matches!(first.actor, Actor::Task(_))
+        && inner
+            .iter()
+            .all(|r| r.actor == first.actor && r.depth > first.depth)
+}
+
+/// An answer of the lock space that waits to be looked at.
+fn is_arrival(line: &Line) -> bool {
+    line.outcome == GRANT_ARRIVES || line.outcome == REFUSAL_ARRIVES
+}
+
+fn same_glock(a: &Line, b: &Line) -> bool {
+    a.actor == b.actor && a.call == b.call
 }
 
 fn continues(row: &Row, line: &Line) -> bool {

@@ -1,12 +1,12 @@
-//! What happens at a glock, at the lock space and in the environment, as phrases.
+//! What happens at a glock and at the lock space, as phrases.
 
 use crate::names::Names;
-use glock_model::cluster::{Action, Cluster};
 use glock_model::event::Event;
 use glock_model::scenario::Pte;
 
-/// Says nothing once the change of mode that follows is told.
+/// Say nothing once what the glock makes of it is told.
 pub(crate) const GRANT_ARRIVES: &str = "the dlm's grant arrives";
+pub(crate) const REFUSAL_ARRIVES: &str = "the dlm's refusal arrives";
 
 /// What a glock's state engine did, said of a glock that is named before it.
 /// None for events that are somebody else's to tell.
@@ -14,13 +14,13 @@ pub(crate) fn engine(names: &Names<'_>, event: Event) -> Option<String> {
     Some(match event {
         Event::Xmote { from, to, .. } => format!("do_xmote {} -> {}", from.name(), to.name()),
         Event::Sync { .. } => "inode_go_sync".to_string(),
-        Event::Invalidate { page, .. } => format!("page {page} dropped"),
+        Event::Invalidate { page, .. } => format!("inode_go_inval drops page {page}"),
         Event::Request { mode, noqueue, .. } => {
             let how = if noqueue { ", NOQUEUE" } else { "" };
             format!("asks the dlm for {}{how}", mode.name())
         }
         Event::Answer { granted: true, .. } => GRANT_ARRIVES.to_string(),
-        Event::Answer { granted: false, .. } => "the dlm's refusal arrives".to_string(),
+        Event::Answer { granted: false, .. } => REFUSAL_ARRIVES.to_string(),
         Event::StateChange { from, to, .. } => format!("{} -> {}", from.name(), to.name()),
         Event::Promote { task, mode, .. } => {
             format!("{} is granted {}", names.task(task), mode.name())
@@ -32,7 +32,7 @@ pub(crate) fn engine(names: &Names<'_>, event: Event) -> Option<String> {
             } else {
                 ""
             };
-            format!("is to be demoted to {}{when}", mode.name())
+            format!("to be demoted to {}{when}", mode.name())
         }
         Event::HoldExpired { .. } => "the minimum hold time is over".to_string(),
         Event::Shrink { .. } => "the shrinker takes it".to_string(),
@@ -56,7 +56,7 @@ pub(crate) fn pte_change(names: &Names<'_>, vpage: u8, pte: Pte) -> String {
 }
 
 /// What the lock space did about a request.
-fn lock_space(names: &Names<'_>, event: Event) -> Option<String> {
+pub(crate) fn lock_space(names: &Names<'_>, event: Event) -> Option<String> {
     Some(match event {
         Event::Granted { node, mode, .. } if mode.name() == "UN" => {
             format!("{} has given it up", names.node(node))
@@ -78,41 +78,4 @@ fn lock_space(names: &Names<'_>, event: Event) -> Option<String> {
         }
         _ => return None,
     })
-}
-
-/// A step that no task takes: what it is about, and what happens.
-pub(crate) fn background(
-    cluster: &Cluster,
-    names: &Names<'_>,
-    action: Action,
-    events: &[Event],
-) -> (String, String) {
-    let phrases: Vec<String> = match action {
-        Action::Server { .. } => events
-            .iter()
-            .filter_map(|&e| lock_space(names, e))
-            .collect(),
-        _ => events.iter().filter_map(|&e| engine(names, e)).collect(),
-    };
-    let subject = match action {
-        Action::Worker { node, file }
-        | Action::Deliver { node, file }
-        | Action::Expire { node, file }
-        | Action::Shrink { node, file } => names.glock(node, file),
-        Action::Server { file, .. } => format!("dlm, {}", names.file(file)),
-        Action::Demand { demand } => {
-            let d = &cluster.scenario().events.demands[demand as usize];
-            let (file, mode) = (names.glock(d.node, d.file), d.mode.name());
-            format!("another node wants {mode}, {file}")
-        }
-        Action::ReclaimPage { node, file, .. } => {
-            format!(
-                "memory pressure, {} on {}",
-                names.file(file),
-                names.node(node)
-            )
-        }
-        _ => "memory pressure".to_string(),
-    };
-    (subject, phrases.join(", "))
 }

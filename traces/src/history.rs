@@ -1,5 +1,6 @@
 //! A history: an initial state and the steps from it, replayed.
 
+use crate::background::actor_of;
 use crate::line::{Actor, Line};
 use crate::narrate::Narrator;
 use glock_model::cluster::{Action, Cluster, State};
@@ -146,16 +147,5 @@ impl History {
     /// The state it ends in.
     pub fn last(&self) -> &State {
         self.state(self.steps.len())
-    }
-}
-
-pub(crate) fn actor_of(action: Action) -> Actor {
-    match action {
-        Action::Task { task, .. } => Actor::Task(task),
-        Action::Worker { node, .. }
-        | Action::Deliver { node, .. }
-        | Action::Expire { node, .. } => Actor::Worker { node },
-        Action::Server { .. } => Actor::LockSpace,
-        _ => Actor::Environment,
     }
 }

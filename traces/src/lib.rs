@@ -11,7 +11,51 @@
 //! * [`Record`] is the machine-readable form.
 //!
 //! Nothing here knows why a history was recorded or how it was found.
+//!
+//! ```
+//! use glock_model::{cluster::Cluster, design, event::NoSink, property::Property, scenario};
+//! use glock_traces::{History, Style};
+//!
+//! let scenario = scenario::Library::builtin().load("own-direct-read-same-page").unwrap();
+//! let design = design::Library::builtin().load("base").unwrap();
+//! let cluster = Cluster::new(scenario, design.program).unwrap();
+//!
+//! // Always take the first action there is, until there is none.
+//! let initial = cluster.initial_states()[0];
+//! let (mut state, mut actions) = (initial, Vec::new());
+//! loop {
+//!     let mut first = None;
+//!     cluster.successors(&state, &mut NoSink, &mut |action, next| {
+//!         first.get_or_insert((action, *next));
+//!     });
+//!     let Some((action, next)) = first else { break };
+//!     actions.push(action);
+//!     state = next;
+//! }
+//!
+//! let history = History::replay(&cluster, initial, &actions).unwrap();
+//! let text = Style::default().report(&history, Property::NoRecursion);
+//! assert_eq!(
+//!     text,
+//!     "\
+//! Initially: F1 UN.
+//!
+//! P1
+//! read(F1 -> M1), O_DIRECT
+//! ------------------------
+//! gfs2_file_direct_read
+//!   gfs2_glock_nq(F1, DF): granted
+//!   iomap_dio_rw
+//!     page fault on M1[0] (write)
+//!       gfs2_fault(F1)
+//!         gfs2_glock_nq(F1, SH): BUG, it has this glock already (DF)
+//!
+//! P1 asks for the glock of F1, which it holds (DF): kernel BUG.
+//! "
+//! );
+//! ```
 
+mod background;
 mod closing;
 mod columns;
 mod deadlock;

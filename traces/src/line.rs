@@ -30,8 +30,9 @@ pub struct DesignLine {
 
 /// One line of text: what somebody did in a step, or a part of it.
 ///
-/// A step has no line if it says nothing (a lock space's answer on its way), and
-/// several if several things happen in it.
+/// A step has no line if it says nothing, and several if several things happen in it,
+/// not all of them to the one who takes the step: a glock's worker may grant a task's
+/// request, and the lock space's answer may arrive at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Who.

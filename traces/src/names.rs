@@ -175,9 +175,8 @@ impl<'a> Names<'a> {
 pub(crate) const fn function(entry: Entry) -> &'static str {
     match entry {
         Entry::DirectRead => "gfs2_file_direct_read",
-        Entry::DirectWrite => "gfs2_file_direct_write",
         Entry::BufferedRead => "gfs2_file_read_iter",
-        Entry::BufferedWrite => "gfs2_file_buffered_write",
+        Entry::DirectWrite | Entry::BufferedWrite => "gfs2_file_write_iter",
         Entry::Fault => "gfs2_fault",
         Entry::PageMkwrite => "gfs2_page_mkwrite",
         Entry::Mmap => "gfs2_mmap",

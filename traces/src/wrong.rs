@@ -1,6 +1,6 @@
 //! What is wrong, for every property but no-deadlock.
 
-use crate::history::{History, Step};
+use crate::history::History;
 use crate::names::{self, Names};
 use glock_model::cluster::State;
 use glock_model::event::Event;
@@ -9,7 +9,7 @@ use glock_model::mode::Mode;
 use glock_model::program::{Place, Val};
 use glock_model::property::Property;
 use glock_model::scenario::{Page, TaskSpec};
-use glock_model::task::{LANDED_LOST, Pinned, Status, wrong};
+use glock_model::task::{LANDED_LOST, Pinned, Status, Sub, wrong};
 
 /// The sentences, one a line.
 pub(crate) fn lines(history: &History, property: Property) -> Vec<String> {
@@ -173,7 +173,7 @@ impl Judge<'_> {
 
     /// Data written to pages that had left their file.
     fn lost_pages(&self, task: u8) -> Vec<String> {
-        let Some((before, _)) = self.return_of(task) else {
+        let Some(before) = self.before_return(task) else {
             return Vec::new();
         };
         let landed = &before.nodes[self.node_of(task)].tasks[task as usize].landed;
@@ -190,9 +190,6 @@ impl Judge<'_> {
 
     /// Does the count say what was transferred, and the file position agree?
     fn count_and_position(&self, task: u8) -> Vec<String> {
-        let Some((before, _)) = self.return_of(task) else {
-            return Vec::new();
-        };
         let Some(count) = self.value(task).as_size() else {
             return Vec::new();
         };
@@ -206,27 +203,49 @@ impl Judge<'_> {
                 self.page_name(task, i)
             ));
         }
-        // The step that returns may have been the one that moved the position; only
-        // a difference that was there before it is told.
-        let ki_pos = before.nodes[self.node_of(task)].tasks[task as usize].ki_pos;
-        if ki_pos != count && out.is_empty() {
+        let moved = self.position(task);
+        if moved != count as usize && out.is_empty() {
+            let moved = names::pages(moved);
+            let returned = self.returned(task);
             out.push(format!(
-                "{}, but the file position has moved by {}.",
-                self.returned(task),
-                names::pages(ki_pos as usize)
+                "{returned}, but the file position has moved by {moved}."
             ));
         }
         out
     }
 
-    /// The step in which a task returned, and the state before it.
-    fn return_of(&self, task: u8) -> Option<(&State, &Step)> {
+    /// How far the file position has moved: with every page of a buffered transfer,
+    /// with the end of a direct one unless it failed (rule X1).
+    fn position(&self, task: u8) -> usize {
+        let node = self.node_of(task);
+        let (mut position, mut direct) = (0, 0);
+        for (i, step) in self.history.steps().iter().enumerate() {
+            let before = &self.history.state(i).nodes[node].tasks[task as usize];
+            for event in &step.events {
+                match *event {
+                    Event::Transfer { task: t, .. } if t == task && before.sub == Sub::DioPage => {
+                        direct += 1;
+                    }
+                    Event::Transfer { task: t, .. } if t == task => position += 1,
+                    Event::TransferDone { task: t, value } if t == task => {
+                        position += if value.is_error() { 0 } else { direct };
+                        direct = 0;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        position
+    }
+
+    /// The state before the step in which a task returned.
+    fn before_return(&self, task: u8) -> Option<&State> {
         let steps = self.history.steps();
         let at = steps.iter().position(|s| {
             let returns = |e: &Event| matches!(e, Event::Return { task: t, .. } if *t == task);
             s.events.iter().any(returns)
         })?;
-        Some((self.history.state(at), &steps[at]))
+        Some(self.history.state(at))
     }
 
     // ---- what holds everywhere ----------------------------------------------------------
@@ -245,7 +264,7 @@ impl Judge<'_> {
 
     fn unbalanced(&self, task: u8) -> Vec<String> {
         let mut left = self.queue_entries(task);
-        if let Some((before, _)) = self.return_of(task) {
+        if let Some(before) = self.before_return(task) {
             left.extend(self.task_leftovers(task, before));
         }
         let left = match left.is_empty() {

@@ -2,28 +2,29 @@
 
 mod support;
 
-use glock_model::program::Program;
+use glock_model::design;
 use glock_model::property::Property;
 use glock_model::scenario::Library;
-use glock_traces::{COMMIT_WIDTH, DesignLines, Style, WIDTH, closing, describe_state};
+use glock_traces::{
+    Actor, COMMIT_WIDTH, DesignLines, History, Style, WIDTH, closing, describe_state,
+};
 use proptest::prelude::*;
-use support::{base, every_start, restart_hack, walk};
+use support::{every_start, in_small_steps, walk};
 
 fn squeezed(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
-fn check(scenario: &str, design: Program, start: usize, choices: &[u8]) {
-    let history = walk(&every_start(scenario, design), start, choices);
+fn check(scenario: &str, history: &History) {
     for width in [40, COMMIT_WIDTH, WIDTH] {
         for design_lines in [DesignLines::Omitted, DesignLines::Shown] {
             let style = Style {
                 width,
                 design_lines,
             };
-            let mut text = style.table(&history);
+            let mut text = style.table(history);
             for property in Property::ALL {
-                text += &closing(&history, property, style);
+                text += &closing(history, property, style);
             }
             for line in text.lines() {
                 assert!(line.chars().count() <= width, "{scenario}: {line}\n{text}");
@@ -42,13 +43,54 @@ proptest! {
     #[test]
     fn no_line_is_too_wide(
         scenario in any::<prop::sample::Index>(),
-        rfc in any::<bool>(),
+        design in any::<prop::sample::Index>(),
         start in 0usize..1000,
-        choices in prop::collection::vec(any::<u8>(), 0..80),
+        small_steps in any::<bool>(),
+        choices in prop::collection::vec(any::<u8>(), 0..120),
     ) {
         let library = Library::builtin();
         let names: Vec<&str> = library.names().collect();
-        let design = if rfc { restart_hack() } else { base() };
-        check(names[scenario.index(names.len())], design, start, &choices);
+        let designs = design::Library::builtin();
+        let designs = designs.names();
+        let design = designs[design.index(designs.len())];
+        let scenario = names[scenario.index(names.len())];
+        let cluster = match small_steps {
+            true => in_small_steps(scenario, design),
+            false => every_start(scenario, design),
+        };
+        check(scenario, &walk(&cluster, start, &choices));
+    }
+}
+
+/// A line that is told belongs to the calls told before it: nobody is deeper than one
+/// level below the last line of the same task, or below a line before that.
+#[test]
+fn calls_are_told_before_what_they_do() {
+    let mut x: u32 = 7;
+    let mut random = || {
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        x as u8
+    };
+    for name in Library::builtin().names() {
+        for design in design::Library::builtin().names() {
+            for cluster in [every_start(name, design), in_small_steps(name, design)] {
+                let choices: Vec<u8> = (0..100).map(|_| random()).collect();
+                let history = walk(&cluster, random() as usize, &choices);
+                for task in 0..cluster.scenario().tasks.len() as u8 {
+                    let lines = history.steps().iter().flat_map(|s| &s.lines);
+                    let mut last = 0;
+                    for line in lines.filter(|l| l.actor == Actor::Task(task)) {
+                        assert!(
+                            line.depth <= last + 1,
+                            "{name} {design}: {line:?}\n{}",
+                            Style::default().table(&history)
+                        );
+                        last = line.depth;
+                    }
+                }
+            }
+        }
     }
 }

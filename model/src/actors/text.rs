@@ -1,6 +1,6 @@
 //! How the actors, their states, messages and steps read in stateright's
-//! Explorer. Names are the scenario's where they are known; states and timers
-//! know only the numbers.
+//! Explorer. Names are the scenario's where they are known; states, timers and
+//! events know only the numbers, in the order of the scenario.
 
 use super::{MemberState, Msg, SystemAction, SystemState, Timer};
 use crate::cluster::Cluster;
@@ -82,10 +82,22 @@ pub(super) fn action(cluster: &Cluster, action: &SystemAction) -> String {
 }
 
 /// What happened in a step, and what became of the actor that took it.
-pub(super) fn step(events: &[Event], action: &SystemAction, next: &SystemState) -> String {
+pub(super) fn step(
+    cluster: &Cluster,
+    events: &[Event],
+    action: &SystemAction,
+    next: &SystemState,
+) -> String {
     let mut out = String::new();
     for event in events {
-        let _ = writeln!(out, "{event:?}");
+        let _ = match *event {
+            Event::Line { task, pc } => {
+                let name = &cluster.scenario().tasks[task as usize].name;
+                let line = cluster.program().line(pc);
+                writeln!(out, "{name}, {}(): {}", line.function, line.text)
+            }
+            event => writeln!(out, "{event:?}"),
+        };
     }
     let id = match action {
         ActorModelAction::Deliver { dst, .. } => *dst,
@@ -182,16 +194,16 @@ fn debug_resource(resource: &Resource, f: &mut fmt::Formatter<'_>) -> fmt::Resul
     let mut out = f.debug_map();
     for (n, lock) in (0..).zip(&resource.locks) {
         if lock.exists {
-            let mut text = lock.granted.dlm_name().to_string();
+            let mut text = lock.granted.to_string();
             if lock.highbast != Mode::Un {
-                let _ = write!(text, ", told of {}", lock.highbast.dlm_name());
+                let _ = write!(text, ", told of {}", lock.highbast);
             }
             out.entry(&Plain(node_name(n)), &Plain(text));
         }
     }
     for (name, queue) in [("convert", resource.convert), ("wait", resource.wait)] {
         if !queue.as_slice().is_empty() {
-            let one = |w: &Waiting| format!("{} {}", node_name(w.node), w.mode.dlm_name());
+            let one = |w: &Waiting| format!("{} {}", node_name(w.node), w.mode);
             let all: Vec<String> = queue.as_slice().iter().map(one).collect();
             out.entry(&Plain(name.into()), &Plain(all.join(", ")));
         }
@@ -305,5 +317,48 @@ impl fmt::Display for Text<'_, Task> {
         }
         let (pos, count, ki_pos) = (t.iter_pos, t.iter_count, t.ki_pos);
         write!(f, "; iter at {pos}, {count} left, ki_pos {ki_pos}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::actors::{Actors, SystemState, explorable};
+    use crate::{design, scenario};
+    use stateright::Model;
+
+    /// Takes the steps that read like this, one after the other, and tells all.
+    fn told(actors: &Actors, steps: &[&str]) -> String {
+        let mut state: SystemState = actors.init_states().remove(0);
+        let mut out = String::new();
+        for step in steps {
+            let mut actions = Vec::new();
+            actors.actions(&state, &mut actions);
+            let offered: Vec<String> = actions.iter().map(|a| actors.format_action(a)).collect();
+            let found = offered.iter().position(|text| text == step);
+            let found = found.unwrap_or_else(|| panic!("no {step}, only {offered:?}"));
+            let action = actions[found].clone();
+            let happened = actors.format_step(&state, action.clone()).unwrap();
+            out += &format!("{step}\n\n{happened}\n");
+            state = actors.next_state(&state, action).unwrap();
+        }
+        out
+    }
+
+    #[test]
+    fn steps_are_told_in_words() {
+        let scenario = scenario::Library::builtin().load("touch-load-idle-remote");
+        let program = design::Library::builtin().load("base").unwrap().program;
+        let actors = explorable(scenario.unwrap(), program).unwrap();
+        let text = told(
+            &actors,
+            &[
+                "P1 runs (load on node 1)",
+                "P1 runs (load on node 1)",
+                "node 1 → request SH|QUECVT → lock space F2",
+                "lock space F2 → bast SH → node 2",
+                "node 2: work on F2",
+            ],
+        );
+        insta::assert_snapshot!(text);
     }
 }

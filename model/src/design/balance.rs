@@ -449,7 +449,10 @@ impl Walk<'_> {
             let path = self.path(example);
             let mut problem = Problem::new(finding.rule(), spans[line].clone(), message)
                 .label(label)
-                .help(format!("{help}\npath: {}", self.path_text(&path)))
+                .help(format!(
+                    "{help}\nlines on the way: {}",
+                    self.path_text(&path)
+                ))
                 .in_source(self.program.lines[line].source as usize);
             if let Some((taken, label)) = self.taken(&path, finding)
                 && self.program.lines[taken].source == self.program.lines[line].source
@@ -479,7 +482,7 @@ impl Walk<'_> {
         for &pc in path {
             let line = self.program.line(pc as Pc);
             let name = match line.source {
-                0 => format!("line {}", line.number),
+                0 => line.number.to_string(),
                 source => format!(
                     "{}:{}",
                     self.program.sources[source as usize].file, line.number
@@ -490,7 +493,7 @@ impl Walk<'_> {
             }
         }
         let cut = names.len().saturating_sub(MAX_PATH);
-        let dots = if cut > 0 { "… " } else { "" };
+        let dots = if cut > 0 { "…, " } else { "" };
         format!("{dots}{}", names[cut..].join(", "))
     }
 
@@ -532,7 +535,10 @@ impl Walk<'_> {
             Finding::GlockKept => (
                 format!("`{entry}` can return with the glock held"),
                 "gfs2_glock_dq is missing on the way here",
-                "write `gfs2_glock_dq file` before it returns".into(),
+                match self.entry {
+                    Entry::IomapBegin => "write `gfs2_glock_dq file` in `iomap_end`".into(),
+                    _ => "write `gfs2_glock_dq file` before it returns".into(),
+                },
             ),
             Finding::GlockTwice => (
                 "the glock is taken a second time".into(),

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// The largest file that is read, in bytes.
 pub const MAX_FILE: usize = 1 << 20;
+/// The longest line, in bytes: longer ones cannot be shown.
+const MAX_LINE: usize = 1000;
 /// How many designs may extend one another in a row.
 const MAX_CHAIN: usize = 16;
 /// The ending of a design's file name.
@@ -188,7 +190,7 @@ pub fn source_from_bytes(file: &str, bytes: &[u8]) -> Result<Source, DesignError
             let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned();
             let (line, column) = position(&good, good.len());
             let byte = bytes[error.valid_up_to()];
-            let message = format!("{file}:{line}:{column}: not UTF-8 (byte 0x{byte:02x})");
+            let message = format!("{file}:{line}:{column}: byte 0x{byte:02x} is not UTF-8");
             return Err(file_error(file, message, "save the file as UTF-8"));
         }
     };
@@ -221,6 +223,13 @@ fn file_error(file: &str, message: String, help: &str) -> DesignError {
 pub fn compile(source: &Source, library: &Library) -> Result<Compiled, DesignError> {
     let mut problems = Vec::new();
     let (sources, designs) = chain(source, library, &mut problems);
+    for source in &sources {
+        if let Some(at) = source.text.lines().position(|line| line.len() > MAX_LINE) {
+            let file = &source.file;
+            let message = format!("{file}:{}: line longer than {MAX_LINE} bytes", at + 1);
+            return Err(file_error(file, message, "a statement is a short line"));
+        }
+    }
     let texts: Vec<_> = sources
         .iter()
         .map(|s| Arc::new(NamedSource::new(&s.file, s.text.clone())))
@@ -300,7 +309,7 @@ fn chain(
             Err(error) => {
                 for problem in error.problems {
                     let help = problem.help.unwrap_or_default();
-                    problems.push(report(problem.message, help));
+                    problems.push(report(problem.message.into(), help.into()));
                 }
                 break;
             }

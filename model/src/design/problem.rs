@@ -49,10 +49,10 @@ pub enum Rule {
 pub struct Problem {
     pub(super) rule: Rule,
     pub(super) severity: Severity,
-    pub(super) message: String,
-    pub(super) help: Option<String>,
+    pub(super) message: Box<str>,
+    pub(super) help: Option<Box<str>>,
     pub(super) span: Span,
-    pub(super) label: String,
+    pub(super) label: Box<str>,
     /// Further places in the same text.
     pub(super) also: Vec<(Span, String)>,
     /// Index of the text; resolved by [`Problem::locate`].
@@ -65,7 +65,7 @@ impl Problem {
         Problem {
             rule,
             severity: Severity::Error,
-            message: message.into(),
+            message: message.into().into(),
             help: None,
             span,
             label: "here".into(),
@@ -76,12 +76,12 @@ impl Problem {
     }
 
     pub(super) fn label(mut self, label: impl Into<String>) -> Problem {
-        self.label = label.into();
+        self.label = label.into().into();
         self
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
-        self.help = Some(help.into());
+        self.help = Some(help.into().into());
         self
     }
 
@@ -140,6 +140,12 @@ impl Problem {
         self.text.as_ref().map_or("", |t| t.name())
     }
 
+    /// File, line and column: `mine.design:5:2`.
+    pub fn place(&self) -> String {
+        let (line, column) = self.position();
+        format!("{}:{line}:{column}", self.file())
+    }
+
     /// Line and column, both from 1; columns count characters.
     pub fn position(&self) -> (usize, usize) {
         match &self.text {
@@ -172,10 +178,6 @@ fn clamp(text: &str, span: &Span) -> Span {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.text.is_some() {
-            let (line, column) = self.position();
-            write!(f, "{}:{line}:{column}: ", self.file())?;
-        }
         f.write_str(&self.message)
     }
 }
@@ -197,7 +199,8 @@ impl Diagnostic for Problem {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         self.text.as_ref()?;
-        let main = LabeledSpan::new_primary_with_span(Some(self.label.clone()), self.span.clone());
+        let main =
+            LabeledSpan::new_primary_with_span(Some(self.label.to_string()), self.span.clone());
         let also = self
             .also
             .iter()
@@ -207,8 +210,10 @@ impl Diagnostic for Problem {
 }
 
 /// A design that cannot be compiled: everything that is wrong with it.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{}", self.headline())]
+///
+/// As a [`Diagnostic`] a single mistake shows as itself, several show below a
+/// headline.
+#[derive(Clone, Debug)]
 pub struct DesignError {
     /// The design's name, or the path that was asked for.
     pub design: String,
@@ -217,24 +222,47 @@ pub struct DesignError {
 }
 
 impl DesignError {
-    fn headline(&self) -> String {
+    fn only(&self) -> Option<&Problem> {
         match self.problems.as_slice() {
-            [only] => format!("design {}: {only}", self.design),
-            [first, rest @ ..] => {
-                let s = if rest.len() == 1 { "" } else { "s" };
-                format!(
-                    "design {}: {first} (and {} more mistake{s})",
-                    self.design,
-                    rest.len()
-                )
-            }
-            [] => format!("design {}", self.design),
+            [only] => Some(only),
+            _ => None,
         }
     }
 }
 
+impl fmt::Display for DesignError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.only() {
+            Some(only) => fmt::Display::fmt(only, f),
+            None => write!(
+                f,
+                "{} mistakes in design {}",
+                self.problems.len(),
+                self.design
+            ),
+        }
+    }
+}
+
+impl std::error::Error for DesignError {}
+
 impl Diagnostic for DesignError {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.only()?.help()
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.only()?.source_code()
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        self.only()?.labels()
+    }
+
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        if self.only().is_some() {
+            return None;
+        }
         Some(Box::new(self.problems.iter().map(|p| p as &dyn Diagnostic)))
     }
 }
