@@ -26,7 +26,7 @@ pub enum Verdict {
     /// Some reachable state does.
     Violated {
         /// A shortest way there.
-        history: Walk,
+        history: Box<Walk>,
     },
     /// Not decided.
     Unknown {
@@ -275,7 +275,7 @@ fn judge(outcome: &OutcomeOf<Checked<'_>>, property: Property) -> Verdict {
         .min_by_key(|path| path.len());
     match (shortest, outcome.unfinished) {
         (Some(path), _) => Verdict::Violated {
-            history: Walk::of(path),
+            history: Box::new(Walk::of(path)),
         },
         (None, Some(reason)) => Verdict::Unknown { reason },
         (None, None) => Verdict::Holds {

@@ -391,7 +391,7 @@ impl Plan {
     fn tell(&self, output: &mut Output<'_>, reports: &[Report], histories: Histories) {
         if !self.is_single() {
             output.say("\n");
-            output.say(Mark::LEGEND);
+            output.say(&Mark::legend(&self.properties));
             output.say(&text::unknowns(reports, &self.properties));
             output.say(&text::unexecuted(reports));
         }
@@ -409,7 +409,7 @@ impl Plan {
         }
         if hidden > 0 {
             output.say(&format!(
-                "\n{hidden} shortest histories not shown; --history shows them\n"
+                "\n--history shows the shortest history of each violation ({hidden})\n"
             ));
         }
     }

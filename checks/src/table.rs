@@ -5,7 +5,7 @@ use comfy_table::{
     Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle,
     Table, TableStyle, Width,
 };
-use glock_model::property::Property;
+use glock_model::property::{Kind, Property};
 use std::fmt;
 
 /// A verdict in a few characters.
@@ -32,9 +32,17 @@ impl Mark {
         }
     }
 
-    /// What the marks mean, for below a table.
-    pub const LEGEND: &'static str = "ok: holds   !17: VIOLATED, the shortest history has 17 steps   ?: unknown\n\
-         (17): violated, but reported only and not demanded\n";
+    /// What the marks mean, for below a table of these properties.
+    pub(crate) fn legend(properties: &[Property]) -> String {
+        let mut out = String::from(
+            "ok: holds   !17: VIOLATED, the shortest history has 17 steps   ?: unknown\n",
+        );
+        let reported = |property: &Property| property.kind() == Kind::Reported;
+        if properties.iter().any(reported) {
+            out += "(17): violated, but reported only and not demanded\n";
+        }
+        out
+    }
 
     fn colour(self) -> Option<Color> {
         match self {

@@ -45,6 +45,7 @@ pub(crate) fn cell(report: &Report, properties: &[Property], columns: Columns) -
     let mut out = format!("{} under {}\n", report.scenario(), report.design());
     fold(&mut out, "  ", &bounds(report));
     fold(&mut out, "  ", &counts(report));
+    fold(&mut out, "  ", &completeness(report));
     for switch in report.switches() {
         fold(
             &mut out,
@@ -107,16 +108,19 @@ fn count(n: usize, what: &str) -> String {
 
 fn counts(report: &Report) -> String {
     let stats = &report.stats;
-    let seen = format!(
+    format!(
         "{} states ({} initial), {} transitions, depth {}",
         grouped(stats.states),
         grouped(stats.levels.first().copied().unwrap_or(0)),
         grouped(stats.edges),
         stats.depth
-    );
+    )
+}
+
+fn completeness(report: &Report) -> String {
     match report.unfinished {
-        None => format!("{seen}; every reachable state was looked at"),
-        Some(why) => format!("{seen}; NOT EVERY STATE WAS LOOKED AT: {why}"),
+        None => "every reachable state was looked at".to_owned(),
+        Some(why) => format!("NOT EVERY STATE WAS LOOKED AT: {why}"),
     }
 }
 
@@ -126,7 +130,11 @@ fn occurred(report: &Report) -> String {
         .filter(|&what| report.coverage.occurred(what) || possible(&report.cluster, what))
         .partition(|&what| report.coverage.occurred(what));
     let mut out = String::new();
-    for (first, these) in [("occurred: ", yes), ("never:    ", no)] {
+    let never = match report.unfinished {
+        None => "never:    ",
+        Some(_) => "not yet:  ",
+    };
+    for (first, these) in [("occurred: ", yes), (never, no)] {
         let these: Vec<&str> = these.iter().map(|what| what.what()).collect();
         if !these.is_empty() {
             fold(&mut out, first, &these.join(", "));
@@ -143,11 +151,19 @@ pub(crate) fn unexecuted(reports: &[Report]) -> String {
             *all.entry((report.design(), line)).or_default() |= executed;
         }
     }
+    let complete = |design: &str| {
+        let mut cells = reports.iter().filter(|report| report.design() == design);
+        cells.all(|report| report.unfinished.is_none())
+    };
     let mut out = String::new();
     let mut under = None;
     for ((design, line), _) in all.iter().filter(|(_, executed)| !**executed) {
         if under.replace(*design) != Some(*design) {
-            out += &format!("never executed under {design}:\n");
+            let never = match complete(design) {
+                true => "never",
+                false => "not yet",
+            };
+            out += &format!("{never} executed under {design}:\n");
         }
         let place = format!("  {}:{} {}: ", line.design, line.line, line.function);
         fold(&mut out, &place, &line.text);
