@@ -180,6 +180,8 @@ fn run(cli: Cli) -> miette::Result<Status> {
         }) => {
             let address = explore::loopback(&address)?;
             let (design, scenario) = (load(&catalog, &design)?, catalog.scenario(&scenario)?);
+            // There is nothing to stop cleanly here, so let the first Ctrl-C end the process.
+            STOP.store(true, Ordering::Relaxed);
             explore::serve(&design, &scenario, address)?;
             Ok(Status::Good)
         }

@@ -7,6 +7,7 @@ use glock_model::program::Program;
 use glock_model::scenario::Scenario;
 use miette::IntoDiagnostic;
 use stateright::Model;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 
 /// The address, if the machine alone can reach it: the Explorer knows no passwords.
@@ -51,6 +52,13 @@ pub(crate) fn serve(
     TcpListener::bind(address)
         .map(drop)
         .map_err(|e| Mistake::new(format!("cannot listen on {address}: {e}")))?;
+    // Nobody may be listening to stdout; that is no reason not to serve.
+    let _ = writeln!(
+        std::io::stdout(),
+        "http://{address} shows {} under {}; Ctrl-C ends",
+        scenario.name,
+        design.name
+    );
     Actors::of(cluster).checker().serve(address);
     Ok(())
 }

@@ -330,7 +330,6 @@ fn explanations() {
     for name in [
         "no-deadlock",
         "atomic-read",
-        "recursion-check",
         "race-direct-read",
         "gfs2_glock_nq",
     ] {
@@ -340,6 +339,20 @@ fn explanations() {
         all += "\n=====\n";
     }
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_design_is_explained_with_its_text_and_what_it_extends() {
+    let text = stdout(&glock(&["explain", "recursion-check"]));
+    for part in [
+        "extends base",
+        "recursion-check.design\n",
+        "if gfs2_glock_is_locked_by_me file",
+        "base.design\n",
+        "buffered_write(file, iter):",
+    ] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
 }
 
 #[test]
@@ -512,6 +525,32 @@ fn ctrl_c_stops_cleanly_with_what_is_known() {
         text.contains("!8"),
         "what was found before is still told: {text}"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn without_arguments_the_race_begins_at_once() {
+    use std::io::{BufRead, BufReader, Read};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_glock"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("restart-hack ") {
+        line.clear();
+        assert!(reader.read_line(&mut line).unwrap() > 0, "no row came");
+    }
+    let cells: Vec<&str> = line.split_whitespace().skip(1).collect();
+    assert_eq!(cells, ["D", "ok", "ok", "ok", "D", "ok", "ok", "ok"]);
+    let pid = child.id().to_string();
+    Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    let mut rest = String::new();
+    reader.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(3));
+    assert!(rest.contains("?   not every state was looked at"), "{rest}");
+    assert!(rest.contains("gfs2_page_mkwrite(F2)"), "{rest}");
+    assert!(rest.contains("*** DEADLOCK ***"), "{rest}");
 }
 
 #[test]
