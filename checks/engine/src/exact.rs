@@ -13,9 +13,10 @@ use crate::system::System;
 ///
 /// States are stored as they are and compared with `==`, so that, unlike in stateright, two states
 /// whose hashes collide stay two states. `PartialEq` is enough, as stateright's own types do not all
-/// have `Eq`; a state that does not equal itself would be found anew for ever. The memory that a state owns outside of itself (the items
-/// of a `Vec`, say) is not counted, neither in the statistics nor against
-/// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
+/// have `Eq`; a state that does not equal itself would be found anew for ever.
+///
+/// The memory that a state owns outside of itself (the items of a `Vec`, say) is not counted, neither
+/// in the statistics nor against [`Limits::memory_bytes`](crate::Limits::memory_bytes).
 ///
 /// A stateright model does not say which of its states are finished, so deadlocks are looked for
 /// only after [`finished`](Self::finished) has told.

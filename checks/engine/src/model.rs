@@ -141,7 +141,8 @@ pub trait PackedModel: Model<State: Clone, Action: Clone> + Sync {
 
     /// Whether the search is not to go beyond `state`. Such a state is neither terminal nor a
     /// deadlock. What lies only behind it is not explored, so every verdict is about runs that end
-    /// there.
+    /// there, and claims do not judge runs that come there at all: for
+    /// [`Claim::can_reach`](crate::Claim::can_reach) it counts as the goal.
     fn stop_at(&self, state: &Self::State) -> bool {
         let _ = state;
         false

@@ -11,8 +11,10 @@
 //! come in order, the first violation seen is a shortest one, for each property on its own.
 //!
 //! The cost of such a search is the memory's latency: one random access to the table per transition
-//! and a second one to the store if the state is known. Successors are looked up in groups, with all
-//! of a group's accesses requested before the first is needed.
+//! and a second one to the store if the state is known. Both are requested well before they are
+//! needed, see [`crate::ahead`].
+//!
+//! If anything is claimed about runs, all transitions are stored afterwards, see [`crate::graph`].
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -736,7 +738,10 @@ impl<S: System> Running<'_, S> {
         let mut round: Vec<_> = (0..chunks).map(|_| Chunk::default()).collect();
         let mut flow = self.initial(&mut round[0]);
         if self.explored.store.is_empty() {
-            return Err(Error::NoInitialState);
+            return match flow {
+                Ok(()) => Err(Error::NoInitialState),
+                Err(why) => Ok(Err(why)),
+            };
         }
         let mut level = 0..self.explored.store.len() as Index;
         while !level.is_empty() {

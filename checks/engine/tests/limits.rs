@@ -153,6 +153,18 @@ fn a_limit_that_is_just_not_reached_does_not_count() {
 }
 
 #[test]
+fn a_limit_of_no_states_at_all_ends_in_unknown() {
+    let limits = Limits {
+        states: Some(0),
+        ..Limits::default()
+    };
+    let graph = Graph::paths(&[&[0, 1]]);
+    let outcome = Search::new(&graph).limits(limits).run().unwrap();
+    assert_eq!(outcome.stats.states, 0);
+    assert!(outcome.verdict("never 0").unwrap().is_unknown());
+}
+
+#[test]
 fn states_at_the_limit_are_looked_at() {
     let graph = Graph::paths(&[&[0, 1, 2]]).label(0, &[1]);
     let limits = Limits {
