@@ -495,6 +495,17 @@ impl Cluster {
         })
     }
 
+    /// Does a minimum hold time only fail to expire because the scenario's budget of
+    /// expirations is used up? Whoever waits for it waits for ever, but for a reason
+    /// no machine has.
+    pub fn is_out_of_time(&self, state: &State) -> bool {
+        self.scenario.events.expire.is_some()
+            && state.budgets.expire == 0
+            && state.nodes[..self.scenario.nodes as usize]
+                .iter()
+                .any(|n| n.glocks.iter().any(Glock::hold_may_expire))
+    }
+
     /// Is the action one of the environment, which is never fair?
     pub fn is_environment(&self, state: &State, action: Action) -> bool {
         match action {
