@@ -3,6 +3,7 @@
 use glock::{Catalog, Checked, Matrix, Occurrence, Options, Report, Verdict, check};
 use glock_engine::{Limits, PackedModel, Unfinished};
 use glock_model::cluster::Cluster;
+use glock_model::program::Op;
 use glock_model::property::{self, Property};
 use glock_model::scenario::Scenario;
 use glock_model::task::Fault;
@@ -65,16 +66,37 @@ fn the_upstream_answer_holds_in_the_race_on_one_node() {
 
 #[test]
 fn a_state_in_which_nobody_can_move_is_a_deadlock_too() {
-    // The hold time never ends, so a node that must give its lock up never does; no task holds what
-    // another one wants, hence no cycle.
-    let mut stuck = scenario("race-direct-read-two-nodes");
-    stuck.events.expire = Some(0);
-    let report = cell("fault-in-retry", &stuck, &Options::default());
+    // A writer takes i_rwsem where it should drop it, and waits for itself.
+    let mut twice = Catalog::builtin().design("base").unwrap().program;
+    for instruction in &mut twice.code {
+        if instruction.op == Op::InodeUnlock {
+            instruction.op = Op::InodeLock;
+        }
+    }
+    let lone = scenario("lone-direct-write-idle-remote");
+    let report = check(&twice, &lone, &Options::default()).unwrap();
     let walk = report.verdict(Property::NoDeadlock).history().unwrap();
     let last = walk.last(&report.cluster).unwrap();
-    assert!(Property::NoDeadlock.holds(&report.cluster, &last));
+    assert!(
+        Property::NoDeadlock.holds(&report.cluster, &last),
+        "no cycle of two"
+    );
     assert!(Checked(&report.cluster).next_steps(&last).is_empty());
     assert!(!report.cluster.is_finished(&last));
+}
+
+#[test]
+fn a_budget_of_expirations_that_is_used_up_is_no_deadlock() {
+    let mut patient = scenario("race-direct-read-two-nodes");
+    patient.events.expire = Some(0);
+    let report = cell("fault-in-retry", &patient, &Options::default());
+    assert!(report.unfinished.is_none());
+    assert!(report.verdict(Property::NoDeadlock).history().is_none());
+    let report = cell("base", &patient, &Options::default());
+    assert!(
+        report.verdict(Property::NoDeadlock).history().is_some(),
+        "a cycle of waits"
+    );
 }
 
 #[test]
