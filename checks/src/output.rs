@@ -39,18 +39,13 @@ impl<'a> Output<'a> {
     /// To a file, which gets its name in [`finish`](Self::finish). That it can be written is found
     /// out now, not after an hour of work.
     pub(crate) fn file(path: &Path, stop: &'a AtomicBool) -> Result<Output<'a>, Mistake> {
-        if path.is_dir() {
-            return Err(Mistake::new(format!(
-                "cannot write to {}: it is a directory",
-                quoted(&path.display().to_string())
-            ))
-            .help("name a file in it"));
-        }
+        let path = &destination(path)?;
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        let temporary = NamedTempFile::new_in(folder).map_err(|e| unwritable(path, &e))?;
+        let temporary = NamedTempFile::new_in(folder)
+            .map_err(|e| unwritable(path, &io::Error::from(e.kind())))?;
         Ok(Output {
             to: To::File {
                 temporary,
@@ -107,6 +102,25 @@ impl<'a> Output<'a> {
             publish(temporary, &path).map_err(|error| unwritable(&path, &error))?;
         }
         Ok(())
+    }
+}
+
+/// The file that a report will replace: where a symbolic link leads; never a directory, a device or
+/// a pipe, which a rename would destroy.
+fn destination(path: &Path) -> Result<PathBuf, Mistake> {
+    let refuse = |what: &str, help: &'static str| {
+        let path = quoted(&path.display().to_string());
+        Err(Mistake::new(format!("cannot write to {path}: it is {what}")).help(help))
+    };
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => refuse("a directory", "name a file in it"),
+        Ok(meta) if !meta.is_file() => refuse(
+            "no regular file",
+            "name a regular file, or leave the option out and redirect stdout",
+        ),
+        Ok(_) => std::fs::canonicalize(path).map_err(|e| unwritable(path, &e)),
+        Err(_) if path.is_symlink() => refuse("a link that leads nowhere", "name a file"),
+        Err(_) => Ok(path.to_owned()),
     }
 }
 

@@ -569,3 +569,69 @@ fn help_fits_a_terminal() {
         );
     }
 }
+
+/// A rename would put a file in the place of a device, a pipe or a link.
+#[cfg(unix)]
+#[test]
+fn a_report_never_replaces_what_is_no_regular_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = [
+        "check",
+        "-d",
+        "base",
+        "-s",
+        "own-direct-read-same-page",
+        "-o",
+    ];
+    let to = |path: &std::path::Path| {
+        std::process::Command::new(env!("CARGO_BIN_EXE_glock"))
+            .args(args)
+            .arg(path)
+            .output()
+            .unwrap()
+    };
+    let pipe = folder.path().join("pipe");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(to(&pipe).status.code(), Some(2));
+    use std::os::unix::fs::FileTypeExt;
+    assert!(std::fs::metadata(&pipe).unwrap().file_type().is_fifo());
+
+    let (file, link) = (folder.path().join("report"), folder.path().join("link"));
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    assert_eq!(to(&link).status.code(), Some(1));
+    assert!(link.is_symlink(), "the link stays");
+    assert!(
+        std::fs::read_to_string(&file)
+            .unwrap()
+            .contains("no-recursion")
+    );
+}
+
+/// Reading a pipe nobody writes to would hang.
+#[cfg(unix)]
+#[test]
+fn a_design_must_be_a_regular_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.design");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_glock"))
+        .args(["check", "-s", "race-direct-read", "-d"])
+        .arg(&pipe)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no regular file"));
+}

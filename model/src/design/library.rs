@@ -159,8 +159,15 @@ pub fn read(path: &Path) -> Result<Source, DesignError> {
     use std::io::Read;
     let file = path.display().to_string();
     let mut bytes = Vec::new();
-    let result =
-        std::fs::File::open(path).and_then(|f| f.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes));
+    // A pipe could keep us waiting for ever.
+    let regular = |meta: std::fs::Metadata| match meta.is_file() {
+        true => Ok(()),
+        false => Err(std::io::Error::other("it is no regular file")),
+    };
+    let result = std::fs::metadata(path)
+        .and_then(regular)
+        .and_then(|()| std::fs::File::open(path))
+        .and_then(|f| f.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes));
     match result {
         Ok(_) => source_from_bytes(&file, &bytes),
         Err(error) => {
