@@ -73,7 +73,7 @@ mod wrong;
 pub use closing::closing;
 pub use columns::{COMMIT_WIDTH, DesignLines, Style, WIDTH};
 pub use dump::describe_state;
-pub use history::{History, ReplayError, Step};
+pub use history::{Ending, History, ReplayError, Step};
 pub use line::{Actor, DesignLine, Line};
 pub use names::Names;
 pub use record::{Record, RecordLine, RecordStep, RecordTask};
