@@ -66,6 +66,7 @@ mod history;
 mod line;
 mod names;
 mod narrate;
+mod progress;
 mod record;
 mod wrap;
 mod wrong;
