@@ -43,7 +43,7 @@ impl Mark {
         }
         let endless = |p: &Property| matches!(p, Property::Finishes | Property::FinishesStrongly);
         if properties.iter().any(endless) {
-            out += "for ever: of a run that goes on for ever, the way in and one round\n";
+            out += "of what goes on for ever, the steps are the way in and one round\n";
         }
         out
     }
