@@ -3,29 +3,33 @@
 use crate::checked::Checked;
 use crate::coverage::{Coverage, SourceLine, lines};
 use crate::history::Walk;
-use glock_engine::{DEADLOCK, Limits, OutcomeOf, Progress, Search, Stats, Unfinished};
-use glock_model::cluster::{Cluster, Unfit};
+use glock_engine::{
+    Claim, DEADLOCK, Fairness, Limits, OutcomeOf, Progress, Search, Stats, Unfinished,
+};
+use glock_model::cluster::{Cluster, State, Unfit};
 use glock_model::program::Program;
 use glock_model::property::{Kind, Property};
 use glock_model::scenario::{Scenario, Switches};
+use glock_traces::Ending;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// What is known of a property in a cell.
 ///
-/// `Holds` is a claim about every reachable state and is made only after each of them was looked at.
+/// `Holds` is a claim about every reachable state, or every fair run through them, and is made only
+/// after each of them was looked at.
 /// A search that ended early leaves `Unknown`, except for what it had already found violated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// No reachable state violates it.
+    /// No reachable state violates it, and no run.
     Holds {
         /// How many states that is.
         states: usize,
     },
-    /// Some reachable state does.
+    /// Some reachable state or some run does.
     Violated {
-        /// A shortest way there.
+        /// A shortest way there; of runs that go on for ever a short one.
         history: Box<Walk>,
     },
     /// Not decided.
@@ -33,6 +37,8 @@ pub enum Verdict {
         /// Why.
         reason: Unfinished,
     },
+    /// Nobody asked: a property about progress, see [`Options::progress`].
+    NotAsked,
 }
 
 impl Verdict {
@@ -50,6 +56,7 @@ impl Verdict {
             Verdict::Holds { .. } => "holds",
             Verdict::Violated { .. } => "violated",
             Verdict::Unknown { .. } => "unknown",
+            Verdict::NotAsked => "not asked",
         }
     }
 }
@@ -58,12 +65,39 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Verdict::Holds { .. } => f.write_str("holds"),
-            Verdict::Violated { history } if history.len() == 1 => {
-                f.write_str("VIOLATED in 1 step")
-            }
-            Verdict::Violated { history } => write!(f, "VIOLATED in {} steps", history.len()),
+            Verdict::Violated { history } => write!(f, "VIOLATED {}", Extent(history)),
+            Verdict::NotAsked => f.write_str("not asked"),
             Verdict::Unknown { reason } => write!(f, "unknown: {reason}"),
         }
+    }
+}
+
+/// How far a counterexample goes: "in 3 steps".
+pub(crate) struct Extent<'a>(pub(crate) &'a Walk);
+
+impl fmt::Display for Extent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let in_steps = |n| count(n, "step");
+        let walk = self.0;
+        match walk.ending {
+            Ending::State => write!(f, "in {}", in_steps(walk.len())),
+            Ending::Trap { states } => {
+                let states = count(states, "state");
+                write!(f, "in {}: {states}, no way out", in_steps(walk.len()))
+            }
+            Ending::Loop { start } => match walk.len() - start {
+                0 => write!(f, "in {}: nothing more happens", in_steps(start)),
+                round => write!(f, "in {}, then {round} for ever", in_steps(start)),
+            },
+        }
+    }
+}
+
+/// "1 step", "2 steps".
+pub(crate) fn count(n: usize, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n => format!("{n} {what}s"),
     }
 }
 
@@ -79,7 +113,7 @@ pub struct Judged {
 impl Judged {
     /// Does the verdict count? `atomic-read` is reported without being demanded.
     pub const fn demanded(&self) -> bool {
-        matches!(self.property.kind(), Kind::Safety)
+        !matches!(self.property.kind(), Kind::Reported)
     }
 }
 
@@ -92,6 +126,16 @@ pub struct Options<'a> {
     pub threads: usize,
     /// Set by somebody to have the search stop.
     pub cancel: Option<&'a AtomicBool>,
+    /// Properties about progress to judge as well; others are ignored. They take memory for all
+    /// transitions.
+    pub progress: &'a [Property],
+}
+
+impl Options<'_> {
+    /// Is the property to be judged?
+    fn asks(&self, property: Property) -> bool {
+        property.kind() != Kind::Progress || self.progress.contains(&property)
+    }
 }
 
 /// How often a search reports its progress.
@@ -183,12 +227,15 @@ impl Report {
     }
 
     /// A cell nobody has looked at.
-    pub(crate) fn untouched(cluster: Cluster, reason: Unfinished) -> Report {
+    pub(crate) fn untouched(cluster: Cluster, reason: Unfinished, options: &Options<'_>) -> Report {
         let judged = Property::ALL
             .into_iter()
             .map(|property| Judged {
                 property,
-                verdict: Verdict::Unknown { reason },
+                verdict: match options.asks(property) {
+                    true => Verdict::Unknown { reason },
+                    false => Verdict::NotAsked,
+                },
             })
             .collect();
         Report {
@@ -237,6 +284,14 @@ pub(crate) fn explore(
     if let Some(flag) = options.cancel {
         search = search.cancel(flag);
     }
+    if !options.progress.is_empty() {
+        search = search.groups(|&action| cluster.mover(action));
+    }
+    for property in Property::PROGRESS {
+        if options.asks(property) {
+            search = search.claim(claim(property, &cluster));
+        }
+    }
     let outcome = search.run().map_err(|why| CheckError::Engine {
         design: cluster.program().name.clone(),
         scenario: cluster.scenario().name.clone(),
@@ -246,7 +301,10 @@ pub(crate) fn explore(
         .into_iter()
         .map(|property| Judged {
             property,
-            verdict: judge(&outcome, property),
+            verdict: match options.asks(property) {
+                true => judge(&outcome, property),
+                false => Verdict::NotAsked,
+            },
         })
         .collect();
     let mut coverage = outcome.coverage;
@@ -260,10 +318,34 @@ pub(crate) fn explore(
     })
 }
 
+/// A property about progress as the engine has it. A kernel BUG ends all calls: that it must not
+/// happen is another property.
+fn claim(property: Property, cluster: &Cluster) -> Claim<'_, State> {
+    let over = |state: &State| {
+        cluster.is_finished(state) || cluster.is_down(state) || cluster.is_out_of_time(state)
+    };
+    match property {
+        Property::Finishes => Claim::eventually(property.name(), over).under(Fairness::Weak),
+        Property::FinishesStrongly => {
+            Claim::eventually(property.name(), over).under(Fairness::Strong)
+        }
+        _ => Claim::can_reach(property.name(), over),
+    }
+}
+
 /// The engine's verdict on a property. Two things are a deadlock: a cycle of waits, which the model
 /// sees, and a state in which nobody can move, which the engine sees; the shorter history counts.
 fn judge(outcome: &OutcomeOf<Checked<'_>>, property: Property) -> Verdict {
     let own = outcome.verdict(property.name());
+    let for_ever = match own {
+        Some(glock_engine::Verdict::Trapped(trap)) => Some(Walk::into_trap(trap)),
+        Some(glock_engine::Verdict::Never(lasso)) => Some(Walk::for_ever(lasso)),
+        _ => None,
+    };
+    if let Some(walk) = for_ever {
+        let history = Box::new(walk);
+        return Verdict::Violated { history };
+    }
     let stuck = match property {
         Property::NoDeadlock => outcome.verdict(DEADLOCK),
         _ => None,
@@ -273,7 +355,11 @@ fn judge(outcome: &OutcomeOf<Checked<'_>>, property: Property) -> Verdict {
         .flatten()
         .filter_map(glock_engine::Verdict::path)
         .min_by_key(|path| path.len());
-    match (shortest, outcome.unfinished) {
+    let unfinished = match own {
+        Some(glock_engine::Verdict::Unknown(reason)) => Some(*reason),
+        _ => outcome.unfinished,
+    };
+    match (shortest, unfinished) {
         (Some(path), _) => Verdict::Violated {
             history: Box::new(Walk::of(path)),
         },

@@ -26,10 +26,10 @@ impl Model for Checked<'_> {
         self.0.next_state(state, action)
     }
 
-    /// Names and order are those of [`glock_model::property::Property::ALL`]. The engine asks
+    /// Names and order are those of [`glock_model::property::Property::SAFETY`]. The engine asks
     /// [`PackedModel::violated`] instead of these conditions.
     fn properties(&self) -> Vec<Property<Self>> {
-        property::Property::ALL
+        property::Property::SAFETY
             .iter()
             .zip(conditions())
             .map(|(property, condition)| Property {
@@ -45,19 +45,21 @@ type Condition<'a> = fn(&Checked<'a>, &State) -> bool;
 
 /// One predicate per property; stateright wants plain functions, so they cannot be closures over
 /// the property.
-fn conditions<'a>() -> [Condition<'a>; 10] {
-    use property::Property as P;
+fn conditions<'a>() -> [Condition<'a>; property::Property::SAFETY.len()] {
+    fn holds<'a, const P: usize>() -> Condition<'a> {
+        |checked, state| property::Property::SAFETY[P].holds(checked.0, state) != Some(false)
+    }
     [
-        |c, s| P::NoDeadlock.holds(c.0, s),
-        |c, s| P::NoRecursion.holds(c.0, s),
-        |c, s| P::NoLostEfault.holds(c.0, s),
-        |c, s| P::NoSpuriousEfault.holds(c.0, s),
-        |c, s| P::NoShort.holds(c.0, s),
-        |c, s| P::Placement.holds(c.0, s),
-        |c, s| P::Coherence.holds(c.0, s),
-        |c, s| P::Mapping.holds(c.0, s),
-        |c, s| P::Balanced.holds(c.0, s),
-        |c, s| P::AtomicRead.holds(c.0, s),
+        holds::<0>(),
+        holds::<1>(),
+        holds::<2>(),
+        holds::<3>(),
+        holds::<4>(),
+        holds::<5>(),
+        holds::<6>(),
+        holds::<7>(),
+        holds::<8>(),
+        holds::<9>(),
     ]
 }
 

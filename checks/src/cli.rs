@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::catalog::Catalog;
-use crate::check::{Options, Report, Verdict};
+use crate::check::{Judged, Options, Report, Verdict};
 use crate::json::{CellDocument, Document, Histories};
 use crate::limits;
 use crate::matrix::Matrix;
@@ -12,7 +12,7 @@ use crate::{explain, explore, seed, text};
 use clap::{Args, Parser, Subcommand};
 use glock_engine::Limits;
 use glock_model::program::Program;
-use glock_model::property::Property;
+use glock_model::property::{Kind, Property};
 use glock_model::scenario::Scenario;
 use miette::{IntoDiagnostic, WrapErr};
 use std::io::{IsTerminal, Write};
@@ -81,9 +81,12 @@ struct CheckArgs {
     /// A scenario: a name, or the path of a .toml file [default: the seed's race]
     #[arg(long, short, value_name = "SCENARIO")]
     scenario: Vec<String>,
-    /// A property [default: all]
+    /// A property [default: all; those about progress for up to 4 cells]
     #[arg(long, short, value_name = "PROPERTY")]
     property: Vec<String>,
+    /// Judge can-finish, finishes and finishes-strongly as well, which takes more memory
+    #[arg(long)]
+    progress: bool,
     /// Give a cell up beyond so many states
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_states: Option<u64>,
@@ -245,12 +248,30 @@ impl Plan {
         let race = [seed::ONE_NODE, seed::TWO_NODES].concat();
         let designs = or(&args.design, catalog.designs());
         let scenarios = or(&args.scenario, race);
-        let properties = or(&args.property, Property::ALL.map(Property::name).to_vec());
+        let designs = once_each(&designs, |name| load(catalog, name))?;
+        let scenarios = once_each(&scenarios, |name| catalog.scenario(name))?;
+        let mut properties = once_each(&args.property, |name| catalog.property(name))?;
+        let few = designs.len() * scenarios.len() <= FEW_CELLS;
+        let by_default = properties.is_empty();
+        if by_default {
+            properties.extend(Property::SAFETY);
+        }
+        if args.progress || by_default && few {
+            let missing = |p: &Property| !properties.contains(p);
+            let missing: Vec<_> = Property::PROGRESS.into_iter().filter(missing).collect();
+            properties.extend(missing);
+        }
         Ok(Plan {
-            designs: once_each(&designs, |name| load(catalog, name))?,
-            scenarios: once_each(&scenarios, |name| catalog.scenario(name))?,
-            properties: once_each(&properties, |name| catalog.property(name))?,
+            designs,
+            scenarios,
+            properties,
         })
+    }
+
+    /// The properties among them that are about progress.
+    fn progress(&self) -> Vec<Property> {
+        let all = self.properties.iter().copied();
+        all.filter(|p| p.kind() == Kind::Progress).collect()
     }
 
     fn histories(&self, args: &CheckArgs) -> Histories {
@@ -291,7 +312,9 @@ fn check(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Status> {
         Some(path) => Output::file(path, &STOP)?,
         None => Output::stdout(&STOP),
     };
+    let progress = plan.progress();
     let options = Options {
+        progress: &progress,
         limits: Limits {
             states: args
                 .limit_states
@@ -448,6 +471,7 @@ fn main_job(catalog: &Catalog) -> miette::Result<Status> {
         .into_diagnostic()?
         .then(Matrix::by_design(&designs, &scenarios(&seed::TWO_NODES)?).into_diagnostic()?);
     let options = Options {
+        progress: &seed::PROGRESS,
         limits: Limits {
             memory_bytes: Some(DEFAULT_MEMORY),
             ..Limits::default()
@@ -464,7 +488,11 @@ fn main_job(catalog: &Catalog) -> miette::Result<Status> {
     })?;
     output.say(&seed::closing(&reports));
     output.finish()?;
-    let complete = reports.iter().all(|report| report.unfinished.is_none());
+    let unknown = |judged: &Judged| matches!(judged.verdict, Verdict::Unknown { .. });
+    let complete = !reports
+        .iter()
+        .flat_map(|report| &report.judged)
+        .any(unknown);
     Ok(match complete {
         true => Status::Good,
         false => Status::Unknown,

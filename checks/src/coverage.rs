@@ -288,7 +288,7 @@ impl Recorder {
     pub(crate) fn taken(&self, cluster: &Cluster, action: Action, next: &State) {
         let mut things = self.things.replace(0);
         match action {
-            Action::Task { task, .. } => {
+            Action::Start { task } | Action::Task { task, .. } => {
                 things |= self.instructions(cluster, task, next);
                 things |= fault_under_glock(cluster, task, next);
             }

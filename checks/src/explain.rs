@@ -116,6 +116,19 @@ const fn rule(property: Property) -> &'static str {
         Property::AtomicRead => {
             "All pages of one buffered read come from one generation of ownership (P12)."
         }
+        Property::CanFinish => {
+            "From every reachable state every call can still return (P17): there is some schedule \
+             under which it does. A kernel BUG counts as an end."
+        }
+        Property::Finishes => {
+            "Every call returns if every task, worker and message keeps moving (P15). Weak \
+             fairness: who can move from some point on without interruption does move. The \
+             environment need not."
+        }
+        Property::FinishesStrongly => {
+            "Every call returns if whoever can move again and again does so (P16). Strong fairness: \
+             being unable to move in between is no excuse. The environment need not move."
+        }
     }
 }
 

@@ -1,19 +1,21 @@
 //! A counterexample as it is kept: where it starts and what moves. The states between are made again
 //! when it is told, by the model's single-step function, which is not the one the search used.
 
-use glock_engine::Path;
+use glock_engine::{Lasso, Path, Trap};
 use glock_model::cluster::{Action, Cluster, State};
 use glock_model::event::NoSink;
 use glock_model::property::Property;
-use glock_traces::{History, Record, Style};
+use glock_traces::{Ending, History, Record, ReplayError, Style, closing};
 
 /// A run of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Walk {
     /// The state it starts from.
     pub initial: State,
-    /// The steps, in order.
+    /// The steps, in order; of a run that goes on for ever the way in and then one round.
     pub actions: Vec<Action>,
+    /// What its end makes of it.
+    pub ending: Ending,
 }
 
 impl Walk {
@@ -22,6 +24,36 @@ impl Walk {
         Walk {
             initial: path.initial,
             actions: path.actions().copied().collect(),
+            ending: Ending::State,
+        }
+    }
+
+    /// A way into a trap.
+    pub fn into_trap(trap: &Trap<State, Action>) -> Walk {
+        Walk {
+            ending: Ending::Trap {
+                states: trap.states,
+            },
+            ..Walk::of(&trap.path)
+        }
+    }
+
+    /// A run that goes on for ever.
+    pub fn for_ever(lasso: &Lasso<State, Action>) -> Walk {
+        let mut walk = Walk::of(&lasso.stem);
+        walk.ending = Ending::Loop {
+            start: walk.actions.len(),
+        };
+        walk.actions
+            .extend(lasso.cycle.iter().map(|(action, _)| action));
+        walk
+    }
+
+    /// The number of steps that repeat for ever, if it is such a run; 0 if nothing happens any more.
+    pub fn round(&self) -> Option<usize> {
+        match self.ending {
+            Ending::Loop { start } => Some(self.actions.len() - start),
+            _ => None,
         }
     }
 
@@ -53,14 +85,26 @@ impl Walk {
 
 /// A history as a reader sees it: the columns of the tasks, then what is wrong at the end.
 pub(crate) fn tell(cluster: &Cluster, property: Property, walk: &Walk) -> String {
-    match History::replay(cluster, walk.initial, &walk.actions) {
+    match replay(cluster, walk) {
         Ok(history) => Style::default().report(&history, property),
+        Err(error) => format!("A bug in glock: {error}. Please report it.\n"),
+    }
+}
+
+/// What is wrong at the end of a history, without the history.
+pub(crate) fn close(cluster: &Cluster, property: Property, walk: &Walk) -> String {
+    match replay(cluster, walk) {
+        Ok(history) => closing(&history, property, Style::default()),
         Err(error) => format!("A bug in glock: {error}. Please report it.\n"),
     }
 }
 
 /// A history for machines; `None` if the model does not walk this way.
 pub(crate) fn record(cluster: &Cluster, property: Property, walk: &Walk) -> Option<Record> {
-    let history = History::replay(cluster, walk.initial, &walk.actions).ok()?;
+    let history = replay(cluster, walk).ok()?;
     Some(Record::new(&history, Some(property)))
+}
+
+fn replay(cluster: &Cluster, walk: &Walk) -> Result<History, ReplayError> {
+    History::replay(cluster, walk.initial, &walk.actions)?.ending_in(walk.ending)
 }

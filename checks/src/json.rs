@@ -4,7 +4,7 @@ use crate::check::{Judged, Report, Verdict};
 use crate::coverage::SourceLine;
 use crate::history;
 use glock_model::property::Property;
-use glock_traces::Record;
+use glock_traces::{Ending, Record};
 use serde::Serialize;
 
 /// Raised when a field changes its meaning or goes away.
@@ -56,9 +56,15 @@ struct PropertyDocument {
     /// Why it is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Length of the shortest history.
+    /// Length of the history: a shortest one, or a short one if it goes on for ever, with one round.
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<usize>,
+    /// The steps from this one on, counted from 0, repeat for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repeats_from: Option<usize>,
+    /// The history leads into so many states that nothing leads out of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trap_states: Option<usize>,
     /// That history.
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Record>,
@@ -140,6 +146,14 @@ impl PropertyDocument {
                 _ => None,
             },
             steps: walk.map(|walk| walk.len()),
+            repeats_from: walk.and_then(|walk| match walk.ending {
+                Ending::Loop { start } => Some(start),
+                _ => None,
+            }),
+            trap_states: walk.and_then(|walk| match walk.ending {
+                Ending::Trap { states } => Some(states),
+                _ => None,
+            }),
             history: walk
                 .filter(|_| histories == Histories::Shown)
                 .and_then(|walk| history::record(&report.cluster, judged.property, walk)),

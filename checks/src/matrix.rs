@@ -174,7 +174,11 @@ impl Work<'_> {
             .cancel
             .is_some_and(|flag| flag.load(Ordering::Relaxed));
         if cancelled {
-            return Ok(Report::untouched(cell, Unfinished::Cancelled));
+            return Ok(Report::untouched(
+                cell,
+                Unfinished::Cancelled,
+                &self.options,
+            ));
         }
         let listener = self.display.listener(job, &cell);
         let report = explore(cell, &self.options, listener);

@@ -6,7 +6,7 @@ use crate::check::{Report, Verdict};
 use crate::table::{Columns, Entry, Mark, fold, grouped};
 use crate::text;
 use glock_model::cluster::{Cluster, State};
-use glock_model::property::Property;
+use glock_model::property::{Kind, Property};
 use glock_model::task::Fault;
 
 /// The designs, in the order of the history.
@@ -81,15 +81,20 @@ pub(crate) fn row(reports: &[Report]) -> Vec<Entry> {
         .collect()
 }
 
+/// What the tables judge besides the safety properties.
+pub(crate) const PROGRESS: [Property; 1] = [Property::CanFinish];
+
 /// The letters of what is violated, or `ok`; a `?` if something is not known.
 fn entry(report: &Report) -> Entry {
     let mut text = String::new();
     let mut unknown = false;
     for judged in report.judged.iter().filter(|judged| judged.demanded()) {
         match judged.verdict {
-            Verdict::Violated { .. } => text.push(letter(judged.property)),
+            Verdict::Violated { .. } if is_shown(report, judged.property) => {
+                text.push(letter(judged.property));
+            }
             Verdict::Unknown { .. } => unknown = true,
-            Verdict::Holds { .. } => {}
+            Verdict::Violated { .. } | Verdict::Holds { .. } | Verdict::NotAsked => {}
         }
     }
     match (text.is_empty(), unknown) {
@@ -100,12 +105,19 @@ fn entry(report: &Report) -> Entry {
     }
 }
 
+/// Is a violation of the property worth its letter? After a deadlock calls cannot return; there is
+/// no need to say it twice.
+fn is_shown(report: &Report, property: Property) -> bool {
+    let deadlock = || report.verdict(Property::NoDeadlock).history().is_some();
+    property.kind() != Kind::Progress || !deadlock()
+}
+
 /// The letter of a property in a table of the seed's race.
 const fn letter(property: Property) -> char {
     match property {
         Property::NoDeadlock => 'D',
         Property::NoRecursion => 'R',
-        Property::NoLostEfault => 'L',
+        Property::NoLostEfault => 'F',
         Property::NoSpuriousEfault => 'E',
         Property::NoShort => 'S',
         Property::Placement => 'P',
@@ -113,22 +125,35 @@ const fn letter(property: Property) -> char {
         Property::Mapping => 'M',
         Property::Balanced => 'B',
         Property::AtomicRead => 'A',
+        Property::CanFinish => 'L',
+        Property::Finishes => 'W',
+        Property::FinishesStrongly => 'G',
     }
 }
 
 /// What the letters in the tables mean, of those that occur.
 pub(crate) fn legend(reports: &[Report]) -> String {
-    let mut out = String::from("ok  every property holds in every reachable state\n");
+    let mut out = String::new();
+    fold(
+        &mut out,
+        "ok  ",
+        "every safety property holds in every reachable state, and from each of them every call \
+         can still return",
+    );
     if reports.iter().any(|report| report.unfinished.is_some()) {
         out += "?   not every state was looked at\n";
     }
     for property in Property::ALL {
         let violated = |report: &Report| {
             let judged = &report.judged[property as usize];
-            judged.demanded() && judged.verdict.history().is_some()
+            judged.demanded() && judged.verdict.history().is_some() && is_shown(report, property)
         };
         if reports.iter().any(violated) {
-            let text = format!("{}: {}", property.name(), property.meaning());
+            let also = match property {
+                Property::CanFinish => "can loop for ever: ",
+                _ => "",
+            };
+            let text = format!("{also}{}: {}", property.name(), property.meaning());
             fold(&mut out, &format!("{}   ", letter(property)), &text);
         }
     }

@@ -28,7 +28,7 @@ impl Mark {
             Verdict::Holds { .. } => Mark::Holds,
             Verdict::Violated { history } if judged.demanded() => Mark::Violated(history.len()),
             Verdict::Violated { history } => Mark::Reported(history.len()),
-            Verdict::Unknown { .. } => Mark::Unknown,
+            Verdict::Unknown { .. } | Verdict::NotAsked => Mark::Unknown,
         }
     }
 
@@ -40,6 +40,10 @@ impl Mark {
         let reported = |property: &Property| property.kind() == Kind::Reported;
         if properties.iter().any(reported) {
             out += "(17): violated, but reported only and not demanded\n";
+        }
+        let endless = |p: &Property| matches!(p, Property::Finishes | Property::FinishesStrongly);
+        if properties.iter().any(endless) {
+            out += "of what goes on for ever, the steps are the way in and one round\n";
         }
         out
     }
@@ -208,6 +212,9 @@ pub(crate) const fn short_head(property: Property) -> &'static str {
         Property::Mapping => "map-\nping",
         Property::Balanced => "bal-\nance",
         Property::AtomicRead => "atom\nread",
+        Property::CanFinish => "can\nfin",
+        Property::Finishes => "fin-\nish",
+        Property::FinishesStrongly => "fin\nstrg",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reports as text.
 
-use crate::check::{Report, Verdict};
+use crate::check::{Extent, Report, Verdict, count};
 use crate::coverage::{Occurrence, SourceLine, lines, possible};
 use crate::history::{self, Walk};
 use crate::table::{Columns, Entry, Mark, fold, grouped, short_head};
@@ -14,14 +14,27 @@ pub(crate) fn property_columns(
     designs: usize,
 ) -> Columns {
     const FULL: usize = 3;
+    const LONG: usize = 15;
+    let designs = match has_states(properties) {
+        true => designs,
+        false => designs.min(LONG),
+    };
     let columns = columns.left("design", designs);
-    properties
+    let columns = properties
         .iter()
         .fold(columns, |columns, &property| match properties.len() {
             0..=FULL => columns.right(property.name(), 8),
             _ => columns.right(short_head(property), 4),
-        })
-        .right("states", 9)
+        });
+    match has_states(properties) {
+        true => columns.right("states", 9),
+        false => columns,
+    }
+}
+
+/// With all properties about progress there is no room for the number of states.
+fn has_states(properties: &[Property]) -> bool {
+    properties.len() <= Property::SAFETY.len()
 }
 
 /// A row of such a table.
@@ -34,9 +47,10 @@ pub(crate) fn property_row(report: &Report, properties: &[Property]) -> Vec<Entr
         Some(_) if report.stats.states == 0 => "-".to_owned(),
         Some(_) => format!(">{}", report.stats.states),
     };
+    let states = has_states(properties).then(|| Entry::from(states));
     std::iter::once(Entry::from(report.design().to_owned()))
         .chain(marks)
-        .chain([Entry::from(states)])
+        .chain(states)
         .collect()
 }
 
@@ -99,13 +113,6 @@ fn bounds(report: &Report) -> String {
     format!("bounds: {}", parts.join(", "))
 }
 
-fn count(n: usize, what: &str) -> String {
-    match n {
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
-    }
-}
-
 fn counts(report: &Report) -> String {
     let stats = &report.stats;
     format!(
@@ -119,6 +126,11 @@ fn counts(report: &Report) -> String {
 
 fn completeness(report: &Report) -> String {
     match report.unfinished {
+        None if report.stats.stopped > 0 => {
+            "every state up to a kernel BUG was looked at; what would come after it is no part of \
+             any verdict"
+                .to_owned()
+        }
         None => "every reachable state was looked at".to_owned(),
         Some(why) => format!("NOT EVERY STATE WAS LOOKED AT: {why}"),
     }
@@ -173,17 +185,19 @@ pub(crate) fn unexecuted(reports: &[Report]) -> String {
 
 /// The shortest history of a violated property, with what it means.
 pub(crate) fn story(report: &Report, property: Property, walk: &Walk) -> String {
-    let title = format!(
-        "{} is violated in {}",
-        property.name(),
-        count(walk.len(), "step"),
-    );
+    let title = format!("{} is violated {}", property.name(), Extent(walk));
     let mut out = format!("\n{title}\n{}\n", "=".repeat(title.chars().count()));
     let cell = format!("{} under {}.", report.scenario(), report.design());
     fold(&mut out, "", &cell);
     fold(&mut out, "", property.meaning());
     out.push('\n');
-    out += &history::tell(&report.cluster, property, walk);
+    let weakly = report.verdict(Property::Finishes).history();
+    if property == Property::FinishesStrongly && weakly == Some(walk) {
+        out += "The history is the same as for finishes.\n\n";
+        out += &history::close(&report.cluster, property, walk);
+    } else {
+        out += &history::tell(&report.cluster, property, walk);
+    }
     out
 }
 
@@ -205,10 +219,11 @@ pub(crate) fn scenario_head(report: &Report) -> String {
 pub(crate) fn unknowns(reports: &[Report], properties: &[Property]) -> String {
     let mut out = String::new();
     for report in reports {
-        let open = properties
-            .iter()
-            .any(|&p| matches!(report.verdict(p), Verdict::Unknown { .. }));
-        if let (true, Some(why)) = (open, report.unfinished) {
+        let open = properties.iter().find_map(|&p| match report.verdict(p) {
+            Verdict::Unknown { reason } => Some(reason),
+            _ => None,
+        });
+        if let Some(why) = open {
             let text = format!("{} under {}: {why}", report.scenario(), report.design());
             fold(&mut out, "unknown: ", &text);
         }

@@ -42,9 +42,17 @@ fn file(name: &str, content: &[u8]) -> (tempfile::TempDir, PathBuf) {
 
 #[test]
 fn zero_if_everything_holds() {
-    let output = glock(&["check", "-d", "fault-in-retry", "-s", "race-direct-read"]);
+    let cell = [
+        "check",
+        "-d",
+        "fault-in-retry",
+        "-s",
+        "race-direct-read-private",
+    ];
+    let output = glock(&cell);
     assert_eq!(code(&output), 0, "{}", stdout(&output));
     assert!(stdout(&output).contains("no-deadlock          holds"));
+    assert!(stdout(&output).contains("finishes-strongly    holds"));
     assert_eq!(stderr(&output), "");
 }
 
@@ -140,7 +148,7 @@ fn undecided_cells_of_a_table_are_marked_and_explained() {
         .lines()
         .find(|line| line.starts_with("fault-in-retry "))
         .unwrap();
-    assert_eq!(row.matches('?').count(), 10, "{row}");
+    assert_eq!(row.matches('?').count(), 13, "{row}");
     assert!(!row.contains("ok"), "{row}");
     assert!(
         text.contains("unknown: race-direct-read-two-nodes under fault-in-retry:"),
@@ -166,6 +174,36 @@ fn a_violation_counts_more_than_not_knowing() {
         text.contains("VIOLATED in 8 steps") && text.contains("unknown: the limit"),
         "{text}"
     );
+}
+
+#[test]
+fn progress_counts_if_it_was_asked_for() {
+    let cell = ["check", "-d", "fault-in-retry", "-s", "race-direct-read"];
+    let safety = glock(&[&cell[..], &["-p", "no-deadlock"]].concat());
+    assert_eq!(code(&safety), 0, "{}", stdout(&safety));
+    let one = glock(&[&cell[..], &["-p", "can-finish"]].concat());
+    assert_eq!(code(&one), 0, "{}", stdout(&one));
+    let flag = glock(&[&cell[..], &["-p", "no-deadlock", "--progress"]].concat());
+    assert_eq!(code(&flag), 1, "{}", stdout(&flag));
+    let text = stdout(&glock(&cell));
+    assert!(text.contains("can-finish           holds"), "{text}");
+    assert!(text.contains("\nthen for ever:\n"), "{text}");
+    assert!(text.contains("P1 and P2 go round for ever"), "{text}");
+}
+
+#[test]
+fn json_says_where_a_history_repeats() {
+    let cell = ["check", "-d", "restart-hack", "--json"];
+    let output = glock(&[&cell[..], &["-s", "lone-direct-read-idle-remote"]].concat());
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let property = |i: usize| &json["cells"][0]["properties"][i];
+    let (trap, lasso) = (property(10), property(11));
+    assert_eq!(trap["name"], "can-finish");
+    assert_eq!(trap["steps"], 0);
+    assert!(trap["trap_states"].as_u64().unwrap() > 1);
+    assert_eq!(lasso["name"], "finishes");
+    assert_eq!(lasso["repeats_from"], lasso["history"]["repeats_from"]);
+    assert!(lasso["repeats_from"].as_u64() < lasso["steps"].as_u64());
 }
 
 // ---- reports ----------------------------------------------------------------------
@@ -217,7 +255,7 @@ fn few_properties_have_their_names_in_full() {
 
 #[test]
 fn no_line_of_a_report_is_too_wide() {
-    let cells = glock(&["check", "-s", "race-direct-read", "--history"]);
+    let cells = glock(&["check", "-s", "race-direct-read", "--history", "--progress"]);
     let lists = [glock(&["designs"]), glock(&["scenarios"]), cells];
     for output in &lists {
         for line in stdout(output).lines() {

@@ -114,6 +114,8 @@ pub enum Msg {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // fields are explained with their variant
 pub enum Timer {
+    /// A thread of the environment begins its operation, if it ever does.
+    Start { task: u8 },
     /// A task takes its next step; `choice` tells outcomes apart.
     Task { task: u8, choice: u8 },
     /// A glock's work item runs.
@@ -228,6 +230,9 @@ fn timers(scenario: &Scenario, node: u8) -> Vec<Timer> {
     let mut all = Vec::new();
     for (task, spec) in (0..).zip(&scenario.tasks) {
         if here(spec.mm) {
+            if spec.environment {
+                all.push(Timer::Start { task });
+            }
             all.extend((0..MAX_CHOICES).map(|choice| Timer::Task { task, choice }));
         }
     }
@@ -261,6 +266,7 @@ impl Timer {
     fn fires(self, cluster: &Cluster, node: u8, state: &mut Node, sent: &mut Outgoing) -> Step {
         let (ctx, sink) = (&cluster.ctx(node as usize), &mut NoSink);
         match self {
+            Timer::Start { task } => state.task_starts(ctx, task as usize, sink),
             Timer::Task { task, choice } => {
                 let choices = state.task_choices(ctx, task as usize);
                 debug_assert!(choices <= MAX_CHOICES, "every outcome has its timer");
@@ -286,7 +292,7 @@ impl Timer {
     /// The budget its step is paid from, if it has one.
     fn budget<'a>(self, scenario: &Scenario, budgets: &'a mut Budgets) -> Option<&'a mut u8> {
         match self {
-            Timer::Task { .. } | Timer::Worker { .. } => None,
+            Timer::Start { .. } | Timer::Task { .. } | Timer::Worker { .. } => None,
             Timer::Expire { .. } => scenario.events.expire.map(|_| &mut budgets.expire),
             Timer::Demand { demand } => Some(&mut budgets.demands[demand as usize]),
             Timer::Shrink { .. } => Some(&mut budgets.shrink),
@@ -492,6 +498,7 @@ impl Actors {
             ActorModelAction::Timeout(id, timer) => {
                 let node = usize::from(id) as u8;
                 Some(match timer {
+                    Timer::Start { task } => Action::Start { task },
                     Timer::Task { task, choice } => Action::Task { task, choice },
                     Timer::Worker { file } => Action::Worker { node, file },
                     Timer::Expire { file } => Action::Expire { node, file },
@@ -667,13 +674,13 @@ impl Model for Actors {
     }
 }
 
-/// The properties in stateright's form, in the order of [`Property::ALL`].
-fn properties() -> [stateright::Property<Actors>; Property::ALL.len()] {
+/// The properties in stateright's form, in the order of [`Property::SAFETY`].
+fn properties() -> [stateright::Property<Actors>; Property::SAFETY.len()] {
     fn holds<const P: usize>(actors: &Actors, state: &SystemState) -> bool {
-        Property::ALL[P].holds(actors.cluster(), &actors.project(state))
+        Property::SAFETY[P].holds(actors.cluster(), &actors.project(state)) != Some(false)
     }
     fn always<const P: usize>() -> stateright::Property<Actors> {
-        stateright::Property::<Actors>::always(Property::ALL[P].name(), holds::<P>)
+        stateright::Property::<Actors>::always(Property::SAFETY[P].name(), holds::<P>)
     }
     [
         always::<0>(),

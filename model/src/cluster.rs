@@ -53,6 +53,8 @@ pub struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // fields are explained with their variant
 pub enum Action {
+    /// A thread of the environment begins its operation, if it ever does.
+    Start { task: u8 },
     /// A task takes its next step; `choice` tells outcomes apart.
     Task { task: u8, choice: u8 },
     /// A glock's work item runs.
@@ -298,6 +300,10 @@ impl Cluster {
     fn for_each_candidate(&self, state: &State, f: &mut impl FnMut(Action)) {
         for task in 0..self.scenario.tasks.len() {
             let n = self.scenario.node_of(task);
+            if state.nodes[n].tasks[task].status == Status::Idle {
+                f(Action::Start { task: task as u8 });
+                continue;
+            }
             for choice in 0..state.nodes[n].task_choices(&self.ctx(n), task) {
                 f(Action::Task {
                     task: task as u8,
@@ -350,6 +356,10 @@ impl Cluster {
         let mut out = Outgoing::default();
         let mut node_of_step = None;
         let step = match action {
+            Action::Start { task } => {
+                let n = self.scenario.node_of(task as usize);
+                state.nodes[n].task_starts(&self.ctx(n), task as usize, sink)
+            }
             Action::Task { task, choice } => {
                 let n = self.scenario.node_of(task as usize);
                 node_of_step = Some(n);
@@ -506,19 +516,26 @@ impl Cluster {
                 .any(|n| n.glocks.iter().any(Glock::hold_may_expire))
     }
 
-    /// Is the action one of the environment, which is never fair?
-    pub fn is_environment(&self, state: &State, action: Action) -> bool {
+    /// Who moves in an action, as a number below 64: a task, the worker of a glock,
+    /// the lock space for a node's file, a channel from it, or a hold time. Nobody if
+    /// it is the environment, which need not move at all.
+    pub fn mover(&self, action: Action) -> Option<usize> {
+        const GLOCKS: usize = MAX_NODES * MAX_FILES;
+        let of = |kind: usize, node: u8, file: u8| {
+            Some(MAX_TASKS + kind * GLOCKS + node as usize * MAX_FILES + file as usize)
+        };
+        const { assert!(MAX_TASKS + 4 * GLOCKS <= 64) };
         match action {
-            Action::Task { task, .. } => {
-                let spec = &self.scenario.tasks[task as usize];
-                let n = self.scenario.node_of(task as usize);
-                spec.environment && state.nodes[n].tasks[task as usize].status == Status::Idle
-            }
-            Action::Worker { .. }
-            | Action::Server { .. }
-            | Action::Deliver { .. }
-            | Action::Expire { .. } => false,
-            _ => true,
+            Action::Task { task, .. } => Some(task as usize),
+            Action::Worker { node, file } => of(0, node, file),
+            Action::Server { node, file } => of(1, node, file),
+            Action::Deliver { node, file } => of(2, node, file),
+            Action::Expire { node, file } => of(3, node, file),
+            Action::Start { .. }
+            | Action::Demand { .. }
+            | Action::Shrink { .. }
+            | Action::ReclaimPage { .. }
+            | Action::ReclaimAnon { .. } => None,
         }
     }
 

@@ -220,6 +220,15 @@ impl Node {
         1
     }
 
+    /// A task that did nothing so far begins its operation.
+    pub fn task_starts<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        if self.tasks[task].status != Status::Idle {
+            return Step::Blocked;
+        }
+        self.start(ctx, task, sink);
+        Step::Taken
+    }
+
     /// The task's next step; `choice` selects among its outcomes
     /// ([`Node::task_choices`]). A blocked step has changed nothing.
     pub fn task_step<S: Sink>(
@@ -232,11 +241,7 @@ impl Node {
     ) -> Step {
         let t = &self.tasks[task];
         match t.status {
-            Status::Done | Status::Bug => return Step::Blocked,
-            Status::Idle => {
-                self.start(ctx, task, sink);
-                return Step::Taken;
-            }
+            Status::Idle | Status::Done | Status::Bug => return Step::Blocked,
             Status::Running => {}
         }
         let step = if t.fault == Fault::Begin {

@@ -1,8 +1,9 @@
-//! The properties, each as a predicate on one state.
+//! The properties.
 //!
 //! Names and meanings as in the project's design (5); P-numbers are those of the
-//! semantics (9.3). A predicate here says whether the property *holds* in a state;
-//! it is violated if some reachable state says no.
+//! semantics (9.3). Most are predicates on one state: such a predicate says whether
+//! the property *holds* in a state, and it is violated if some reachable state says
+//! no. The last ones are about what comes after a state, and no state can tell.
 
 use crate::cluster::{Cluster, State};
 use crate::glock::{Glock, Stage};
@@ -20,9 +21,11 @@ pub enum Kind {
     /// As safety, but reported without being demanded: the accepted designs give it
     /// up on purpose.
     Reported,
+    /// A claim about what follows on a state, for the explorer to decide.
+    Progress,
 }
 
-/// A safety property.
+/// A property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Property {
@@ -51,11 +54,44 @@ pub enum Property {
     Balanced,
     /// All pages of one buffered read come from one generation of ownership (P12).
     AtomicRead,
+    /// From every reachable state every call can still return (P17).
+    CanFinish,
+    /// Every call returns if every task, worker and message keeps moving: weak
+    /// fairness (P15).
+    Finishes,
+    /// Every call returns if whoever can move again and again does so: strong
+    /// fairness (P16).
+    FinishesStrongly,
 }
 
 impl Property {
-    /// All properties, in the order of the verdict tables.
-    pub const ALL: [Property; 10] = [
+    /// All properties, in the order of the verdict tables: first [`Property::SAFETY`],
+    /// then [`Property::PROGRESS`].
+    pub const ALL: [Property; 13] = [
+        Property::NoDeadlock,
+        Property::NoRecursion,
+        Property::NoLostEfault,
+        Property::NoSpuriousEfault,
+        Property::NoShort,
+        Property::Placement,
+        Property::Coherence,
+        Property::Mapping,
+        Property::Balanced,
+        Property::AtomicRead,
+        Property::CanFinish,
+        Property::Finishes,
+        Property::FinishesStrongly,
+    ];
+
+    /// Those of [`Kind::Progress`].
+    pub const PROGRESS: [Property; 3] = [
+        Property::CanFinish,
+        Property::Finishes,
+        Property::FinishesStrongly,
+    ];
+
+    /// Those that are predicates on states; their bits are the lowest, in this order.
+    pub const SAFETY: [Property; 10] = [
         Property::NoDeadlock,
         Property::NoRecursion,
         Property::NoLostEfault,
@@ -81,6 +117,9 @@ impl Property {
             Property::Mapping => "mapping",
             Property::Balanced => "balanced",
             Property::AtomicRead => "atomic-read",
+            Property::CanFinish => "can-finish",
+            Property::Finishes => "finishes",
+            Property::FinishesStrongly => "finishes-strongly",
         }
     }
 
@@ -93,6 +132,7 @@ impl Property {
     pub const fn kind(self) -> Kind {
         match self {
             Property::AtomicRead => Kind::Reported,
+            Property::CanFinish | Property::Finishes | Property::FinishesStrongly => Kind::Progress,
             _ => Kind::Safety,
         }
     }
@@ -140,6 +180,18 @@ impl Property {
                 "One read() returns pages from before and after another node's write. Reported, \
                  not demanded: upstream gave it up on purpose (296abc0d91d8)."
             }
+            Property::CanFinish => {
+                "Whatever the scheduler does from there on, some call never returns: it goes round \
+                 for ever at full CPU, or hangs."
+            }
+            Property::Finishes => {
+                "Even if everybody moves who can, some call may never return: a hang, or full CPU and \
+                 no result until the timing happens to change."
+            }
+            Property::FinishesStrongly => {
+                "As finishes, and it is not even enough that whoever can move again and again does \
+                 so: only luck with the timing ends it."
+            }
         }
     }
 
@@ -164,13 +216,15 @@ impl Property {
     }
 
     /// Does it hold in this state? For [`Property::NoDeadlock`] this looks for a cycle
-    /// of waits; that nobody can move at all is the explorer's to see.
-    pub fn holds(self, cluster: &Cluster, state: &State) -> bool {
+    /// of waits; that nobody can move at all is the explorer's to see. `None` for
+    /// [`Property::PROGRESS`], of which no single state can tell.
+    pub fn holds(self, cluster: &Cluster, state: &State) -> Option<bool> {
         match self {
-            Property::NoDeadlock => waits::cycle(cluster, state).is_none(),
-            Property::NoRecursion => !cluster.is_down(state),
-            Property::Coherence => coherent(cluster, state),
-            other => wrong_bits(cluster, state) & other.wrong_bit() == 0,
+            Property::NoDeadlock => Some(waits::cycle(cluster, state).is_none()),
+            Property::NoRecursion => Some(!cluster.is_down(state)),
+            Property::Coherence => Some(coherent(cluster, state)),
+            Property::CanFinish | Property::Finishes | Property::FinishesStrongly => None,
+            other => Some(wrong_bits(cluster, state) & other.wrong_bit() == 0),
         }
     }
 }
@@ -181,7 +235,7 @@ pub fn violated(cluster: &Cluster, state: &State) -> u64 {
     let mut bits = 0;
     let wrong = wrong_bits(cluster, state);
     if wrong != 0 {
-        for property in Property::ALL {
+        for property in Property::SAFETY {
             if wrong & property.wrong_bit() != 0 {
                 bits |= property.bit();
             }
@@ -258,24 +312,25 @@ fn node_coherent(gl: &Glock, pages: &[Page]) -> bool {
     cache && holders
 }
 
-/// The properties in stateright's form, in the order of [`Property::ALL`].
+/// [`Property::SAFETY`] in stateright's form and in that order.
 pub fn stateright_properties() -> Vec<stateright::Property<Cluster>> {
     use stateright::Property as P;
-    fn always(name: &'static str, condition: fn(&Cluster, &State) -> bool) -> P<Cluster> {
-        P::<Cluster>::always(name, condition)
+    fn holds<const I: usize>(cluster: &Cluster, state: &State) -> bool {
+        Property::SAFETY[I].holds(cluster, state) != Some(false)
+    }
+    fn always<const I: usize>() -> P<Cluster> {
+        P::<Cluster>::always(Property::SAFETY[I].name(), holds::<I>)
     }
     vec![
-        always("no-deadlock", |c, s| Property::NoDeadlock.holds(c, s)),
-        always("no-recursion", |c, s| Property::NoRecursion.holds(c, s)),
-        always("no-lost-efault", |c, s| Property::NoLostEfault.holds(c, s)),
-        always("no-spurious-efault", |c, s| {
-            Property::NoSpuriousEfault.holds(c, s)
-        }),
-        always("no-short", |c, s| Property::NoShort.holds(c, s)),
-        always("placement", |c, s| Property::Placement.holds(c, s)),
-        always("coherence", |c, s| Property::Coherence.holds(c, s)),
-        always("mapping", |c, s| Property::Mapping.holds(c, s)),
-        always("balanced", |c, s| Property::Balanced.holds(c, s)),
-        always("atomic-read", |c, s| Property::AtomicRead.holds(c, s)),
+        always::<0>(),
+        always::<1>(),
+        always::<2>(),
+        always::<3>(),
+        always::<4>(),
+        always::<5>(),
+        always::<6>(),
+        always::<7>(),
+        always::<8>(),
+        always::<9>(),
     ]
 }

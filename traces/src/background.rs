@@ -9,7 +9,7 @@ use glock_model::event::Event;
 /// Who acts in a step.
 pub(crate) fn actor_of(action: Action) -> Actor {
     match action {
-        Action::Task { task, .. } => Actor::Task(task),
+        Action::Start { task } | Action::Task { task, .. } => Actor::Task(task),
         Action::Worker { node, .. }
         | Action::Deliver { node, .. }
         | Action::Expire { node, .. } => Actor::Worker { node },

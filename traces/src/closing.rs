@@ -3,17 +3,21 @@
 use crate::columns::Style;
 use crate::history::History;
 use crate::wrap::wrap;
-use crate::{deadlock, wrong};
-use glock_model::property::Property;
+use crate::{deadlock, progress, wrong};
+use glock_model::property::{Kind, Property};
 
 /// The closing block of a history that violates `property`: for a deadlock who holds
 /// what and who waits for whom, otherwise what is wrong, in a sentence or a few.
+///
+/// Of a property about progress the history's [`Ending`](crate::Ending) tells what is
+/// wrong.
 ///
 /// A property that holds at the end of the history gives an empty text, except that
 /// [`Property::NoDeadlock`] may also be violated because nobody can move.
 pub fn closing(history: &History, property: Property, style: Style) -> String {
     let lines = match property {
         Property::NoDeadlock => deadlock::lines(history.cluster(), history.last()),
+        _ if property.kind() == Kind::Progress => progress::lines(history, property),
         _ => wrong::lines(history, property),
     };
     let mut out = String::new();

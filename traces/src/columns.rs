@@ -21,6 +21,8 @@ pub const COMMIT_WIDTH: usize = 72;
 
 /// A column narrower than this cannot be read.
 const NARROWEST: usize = 22;
+/// Stands above what repeats.
+const FOR_EVER: &str = "then for ever:";
 /// Between two columns.
 const GAP: usize = 2;
 
@@ -106,12 +108,16 @@ impl Style {
     pub fn table(&self, history: &History) -> String {
         let width = self.width.max(40);
         let names = Names::new(history.cluster());
-        let rows = rows(history);
-        let layout = Layout::new(columns(history, &rows), &names, width);
+        let (once, again) = history.parts();
+        let (once, again) = (rows(once), rows(again));
+        let layout = Layout::new(columns(history, &[&once, &again]), &names, width);
         let mut out = initially(history, &names, width);
         out.extend(header(history, &names, &layout));
         let mut places: BTreeMap<u8, &DesignLine> = BTreeMap::new();
-        for row in &rows {
+        for (i, row) in once.iter().chain(&again).enumerate() {
+            if i == once.len() {
+                out.extend([String::new(), FOR_EVER.to_string()]);
+            }
             match row.actor {
                 Actor::Task(task) => {
                     let place = row.design.as_ref();
@@ -216,9 +222,14 @@ fn node_initially(history: &History, names: &Names<'_>, n: usize) -> String {
 }
 
 /// The tasks that act; all of them if none does.
-fn columns(history: &History, rows: &[Row]) -> Vec<u8> {
+fn columns(history: &History, rows: &[&[Row]]) -> Vec<u8> {
     let all = 0..history.cluster().scenario().tasks.len() as u8;
-    let acts = |t: &u8| rows.iter().any(|r| r.actor == Actor::Task(*t));
+    let acts = |t: &u8| {
+        rows.iter()
+            .copied()
+            .flatten()
+            .any(|r| r.actor == Actor::Task(*t))
+    };
     let acting: Vec<u8> = all.clone().filter(acts).collect();
     if acting.is_empty() {
         all.collect()

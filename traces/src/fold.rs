@@ -1,7 +1,7 @@
 //! Rows of a table: lines that belong together become one.
 
 use crate::glock_text::{GRANT_ARRIVES, REFUSAL_ARRIVES};
-use crate::history::History;
+use crate::history::Step;
 use crate::line::{Actor, DesignLine, Line};
 
 /// A row.
@@ -24,15 +24,15 @@ impl Row {
     }
 }
 
-/// The rows of a history.
+/// The rows of steps that follow one another.
 ///
 /// A line that goes on with the call of the row above replaces what that row said
 /// about its outcome. Steps in the background that are about one glock are strung
 /// together. That an answer of the lock space has arrived is left out if what the
 /// glock makes of it is told later.
-pub(crate) fn rows(history: &History) -> Vec<Row> {
+pub(crate) fn rows(steps: &[Step]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    let lines: Vec<&Line> = history.steps().iter().flat_map(|s| &s.lines).collect();
+    let lines: Vec<&Line> = steps.iter().flat_map(|s| &s.lines).collect();
     for (i, &line) in lines.iter().enumerate() {
         if is_arrival(line) && lines[i + 1..].iter().any(|l| same_glock(l, line)) {
             continue;

@@ -21,12 +21,32 @@ pub struct Step {
     pub state: State,
 }
 
+/// What its end makes of a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Ending {
+    /// The state it leads to is what matters.
+    #[default]
+    State,
+    /// It leads into a set of states that nothing leads out of.
+    Trap {
+        /// How many there are.
+        states: usize,
+    },
+    /// It goes on for ever.
+    Loop {
+        /// The steps from this one on repeat, counted from 0. If there is none, nothing
+        /// happens any more.
+        start: usize,
+    },
+}
+
 /// An initial state and the steps from it, each of them re-executed.
 #[derive(Clone, Debug)]
 pub struct History {
     cluster: Cluster,
     initial: State,
     steps: Vec<Step>,
+    ending: Ending,
 }
 
 /// Why a list of actions is not a history of the model.
@@ -35,6 +55,12 @@ pub enum ReplayError {
     /// It does not start in an initial state.
     #[error("the first state of the history is not an initial state of the scenario")]
     NotInitial,
+    /// What is said to repeat does not lead back to where it began.
+    #[error("the steps from {start} on do not lead back to where they began")]
+    NoLoop {
+        /// The step that is said to be the first of a round, counted from 0.
+        start: usize,
+    },
     /// The action is not enabled where it is said to happen.
     #[error("step {step} of the history cannot be taken: {action:?}")]
     NotEnabled {
@@ -93,6 +119,7 @@ impl History {
             cluster: cluster.clone(),
             initial,
             steps,
+            ending: Ending::default(),
         })
     }
 
@@ -116,6 +143,35 @@ impl History {
             }
         }
         Ok(history)
+    }
+
+    /// The same history with another ending.
+    ///
+    /// # Errors
+    /// [`ReplayError::NoLoop`] if it is a loop that does not close.
+    pub fn ending_in(self, ending: Ending) -> Result<History, ReplayError> {
+        match ending {
+            Ending::Loop { start }
+                if start > self.steps.len() || self.state(start) != self.last() =>
+            {
+                Err(ReplayError::NoLoop { start })
+            }
+            _ => Ok(History { ending, ..self }),
+        }
+    }
+
+    /// What its end makes of it.
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// The steps before those that repeat, and those; the latter are none unless it is
+    /// a loop.
+    pub fn parts(&self) -> (&[Step], &[Step]) {
+        match self.ending {
+            Ending::Loop { start } => self.steps.split_at(start),
+            _ => (&self.steps, &[]),
+        }
     }
 
     /// The scenario under its design.

@@ -130,6 +130,13 @@ impl<'a> Narrator<'a> {
         after: &State,
     ) -> Vec<Line> {
         match action {
+            Action::Start { task } => self.task_step(&Scene {
+                task,
+                before,
+                events,
+                after,
+                choice: 0,
+            }),
             Action::Task { task, choice } => self.task_step(&Scene {
                 task,
                 before,

@@ -1,6 +1,6 @@
 //! A history for machines: what `glock check --json` prints.
 
-use crate::history::History;
+use crate::history::{Ending, History};
 use crate::line::{Actor, Line};
 use crate::names::Names;
 use glock_model::property::Property;
@@ -25,6 +25,13 @@ pub struct Record {
     pub initial: usize,
     /// The steps.
     pub steps: Vec<RecordStep>,
+    /// From which step on it repeats for ever, counted from 0; if there is none with
+    /// that number, nothing happens any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats_from: Option<usize>,
+    /// It leads into so many states that nothing leads out of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trap_states: Option<usize>,
 }
 
 /// A task of a [`Record`].
@@ -97,6 +104,14 @@ impl Record {
                 .position(|s| s == history.initial())
                 .unwrap_or(0),
             steps: steps.collect(),
+            repeats_from: match history.ending() {
+                Ending::Loop { start } => Some(start),
+                _ => None,
+            },
+            trap_states: match history.ending() {
+                Ending::Trap { states } => Some(states),
+                _ => None,
+            },
         }
     }
 }

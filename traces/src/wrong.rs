@@ -18,7 +18,10 @@ pub(crate) fn lines(history: &History, property: Property) -> Vec<String> {
         names: Names::new(history.cluster()),
     };
     match property {
-        Property::NoDeadlock => Vec::new(),
+        Property::NoDeadlock
+        | Property::CanFinish
+        | Property::Finishes
+        | Property::FinishesStrongly => Vec::new(),
         Property::NoRecursion => judge.recursion(),
         Property::Coherence => judge.coherence(),
         Property::NoLostEfault => judge.each(wrong::LOST, Judge::lost),

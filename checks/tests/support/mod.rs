@@ -33,8 +33,14 @@ pub fn written(text: &str) -> Program {
 
 /// Explores a cell in full.
 pub fn explored(program: &Program, scenario: &Scenario) -> Report {
+    explored_with(program, scenario, &[])
+}
+
+/// The same, with properties about progress.
+pub fn explored_with(program: &Program, scenario: &Scenario, progress: &[Property]) -> Report {
     let options = Options {
         threads: 2,
+        progress,
         ..Default::default()
     };
     let report = check(program, scenario, &options).unwrap_or_else(|e| panic!("{e}"));

@@ -47,6 +47,10 @@ pub(super) fn action(cluster: &Cluster, action: &SystemAction) -> String {
             format!("{} → {msg:?} → {}", name(src), name(dst))
         }
         ActorModelAction::Timeout(id, timer) => match *timer {
+            Timer::Start { task } => {
+                let task = &scenario.tasks[task as usize];
+                format!("{} starts ({} on {})", task.name, task.op.name(), name(id))
+            }
             Timer::Task { task, choice } => {
                 let task = &scenario.tasks[task as usize];
                 let outcome = match choice {
@@ -122,6 +126,7 @@ impl fmt::Debug for Msg {
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Timer::Start { task } => write!(f, "task {task} starts"),
             Timer::Task { task, choice: 0 } => write!(f, "task {task}"),
             Timer::Task { task, choice } => write!(f, "task {task}, outcome {choice}"),
             Timer::Worker { file } => write!(f, "worker of file {file}"),

@@ -101,7 +101,7 @@ pub fn search(cluster: &Cluster, cap: usize) -> Found {
     let mut found = Found::default();
     found.states = explore(cluster, cap, |depth, state, successors| {
         let violated = property::violated(cluster, state);
-        for property in Property::ALL {
+        for property in Property::SAFETY {
             if violated & property.bit() != 0 {
                 found.violated.entry(property).or_insert(depth);
             }
