@@ -41,6 +41,9 @@ impl Mark {
         if properties.iter().any(reported) {
             out += "(17): violated, but reported only and not demanded\n";
         }
+        if properties.contains(&Property::NoRecursion) {
+            out += "no-recursion violated: the marks beside it speak of what precedes the BUG\n";
+        }
         let endless = |p: &Property| matches!(p, Property::Finishes | Property::FinishesStrongly);
         if properties.iter().any(endless) {
             out += "of what goes on for ever, the steps are the way in and one round\n";
