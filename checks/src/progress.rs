@@ -65,8 +65,9 @@ impl Display {
 
 fn describe(name: &str, progress: &Progress) -> String {
     let seconds = progress.elapsed.as_secs_f64().max(1e-3);
+    // The numbers first: a narrow terminal cuts the end.
     format!(
-        "{name}: {} states, {}/s, depth {}, queue {}",
+        "{} states, {}/s, depth {}, queue {}: {name}",
         grouped(progress.states),
         grouped((progress.states as f64 / seconds) as usize),
         progress.depth,
