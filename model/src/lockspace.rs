@@ -90,9 +90,14 @@ pub enum Message {
 }
 
 /// How many messages may be under way from the lock space to one node about one
-/// file. An answer, and callbacks that are merged when equal, so that this is
-/// not reached in practice; a full channel holds the server up and is reported.
-pub const CHANNEL: usize = 5;
+/// file: enough for all there can be, so that no verdict rests on it.
+///
+/// A node has one request under way, so there is at most one answer. The callbacks
+/// for one granted mode are at most three (an owner of EX is told of CW, PR and EX,
+/// each higher than the one before; an owner of PR or CW of the other shared mode
+/// and of EX; equal ones are merged), and between a lock and its conversion one of
+/// the modes is not EX, so 3 + 1 + 2 = 6. A server step adds at most two.
+pub const CHANNEL: usize = 8;
 
 /// Messages between one node and one resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
