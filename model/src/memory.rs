@@ -325,6 +325,17 @@ impl Node {
         self.enter_nested(ctx, task, entry);
     }
 
+    /// The page a fault handler is about to lock: `Some(None)` beyond the end of the
+    /// file, `None` while somebody else has it locked.
+    fn lockable_page(&self, ctx: &Ctx<'_>, task: usize) -> Option<Option<(usize, usize)>> {
+        let (v, _) = self.current_access(ctx, task)?;
+        let (f, q) = self.backing(ctx, v)?;
+        if self.is_beyond_eof(ctx, v) {
+            return Some(None);
+        }
+        (!self.page_locked(ctx, f, q, Some(task))).then_some(Some((f, q)))
+    }
+
     /// `filemap_fault` (R9, M1). `retry`: the read drops mmap_lock and the answer is
     /// VM_FAULT_RETRY. None if the page is locked by somebody else.
     pub(crate) fn filemap_fault<S: Sink>(
@@ -334,14 +345,9 @@ impl Node {
         retry: bool,
         sink: &mut S,
     ) -> Option<Val> {
-        let (v, _) = self.current_access(ctx, task)?;
-        let (f, q) = self.backing(ctx, v)?;
-        if self.is_beyond_eof(ctx, v) {
+        let Some((f, q)) = self.lockable_page(ctx, task)? else {
             return Some(Val::SIGBUS);
-        }
-        if self.page_locked(ctx, f, q, Some(task)) {
-            return None;
-        }
+        };
         if self.pages[f][q] == Page::Absent {
             self.pages[f][q] = Page::Clean;
             sink.event(Event::PageRead {
@@ -379,14 +385,9 @@ impl Node {
         task: usize,
         sink: &mut S,
     ) -> Option<Val> {
-        let (v, _) = self.current_access(ctx, task)?;
-        let (f, q) = self.backing(ctx, v)?;
-        if self.is_beyond_eof(ctx, v) {
+        let Some((f, q)) = self.lockable_page(ctx, task)? else {
             return Some(Val::SIGBUS);
-        }
-        if self.page_locked(ctx, f, q, Some(task)) {
-            return None;
-        }
+        };
         if self.pages[f][q] == Page::Absent {
             return Some(Val::NOPAGE);
         }

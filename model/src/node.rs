@@ -177,6 +177,20 @@ impl Node {
         result
     }
 
+    /// As [`Node::with_glock`], for what neither fails a TRY nor asks the lock space.
+    fn tell_glock<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        file: usize,
+        sink: &mut S,
+        f: impl FnOnce(&mut Glock, &mut Env<'_, S>),
+    ) {
+        self.with_glock(ctx, file, &mut Outgoing::default(), sink, |gl, env| {
+            f(gl, env);
+            ((), Effects::default())
+        });
+    }
+
     // ---- the task ----------------------------------------------------------
 
     /// Puts a task at the start of its operation. Its local prefix has run.
@@ -291,7 +305,7 @@ impl Node {
         let pc = self.frame_pc(task);
         match ctx.program.code[pc as usize].op {
             Op::Return(_) => !nested && t.sub == Sub::None,
-            op => is_builtin(op) || ctx.program.is_local(pc),
+            op => op.is_builtin() || ctx.program.is_local(pc),
         }
     }
 
@@ -803,32 +817,26 @@ impl Node {
         if !self.glocks[file].hold_may_expire() {
             return Step::Blocked;
         }
-        self.with_glock(ctx, file, &mut Outgoing::default(), sink, |gl, env| {
-            gl.hold_expires(env);
-            ((), Effects::default())
-        });
+        self.tell_glock(ctx, file, sink, |gl, env| gl.hold_expires(env));
         Step::Taken
     }
 
     /// A message from the lock space arrives (D7). A callback for a mode that goes
     /// with the mode last granted is dropped, as the DLM does on delivery.
     pub fn deliver<S: Sink>(&mut self, ctx: &Ctx<'_>, file: usize, message: Message, sink: &mut S) {
-        self.with_glock(ctx, file, &mut Outgoing::default(), sink, |gl, env| {
-            match message {
-                Message::Grant => gl.complete(true, env),
-                Message::Refuse => gl.complete(false, env),
-                Message::Bast(mode) => {
-                    let cast = if gl.stage == Stage::Reply {
-                        gl.reply
-                    } else {
-                        gl.state
-                    };
-                    if !cast.compatible(mode) {
-                        gl.callback(demote_for(mode), env);
-                    }
+        self.tell_glock(ctx, file, sink, |gl, env| match message {
+            Message::Grant => gl.complete(true, env),
+            Message::Refuse => gl.complete(false, env),
+            Message::Bast(mode) => {
+                let cast = if gl.stage == Stage::Reply {
+                    gl.reply
+                } else {
+                    gl.state
+                };
+                if !cast.compatible(mode) {
+                    gl.callback(demote_for(mode), env);
                 }
             }
-            ((), Effects::default())
         });
     }
 
@@ -843,9 +851,8 @@ impl Node {
         if self.glocks[file].state.compatible(mode) {
             return Step::Blocked;
         }
-        self.with_glock(ctx, file, &mut Outgoing::default(), sink, |gl, env| {
-            gl.callback(demote_for(mode), env);
-            ((), Effects::default())
+        self.tell_glock(ctx, file, sink, |gl, env| {
+            gl.callback(demote_for(mode), env)
         });
         Step::Taken
     }
@@ -855,23 +862,7 @@ impl Node {
         if !self.glocks[file].is_idle() {
             return Step::Blocked;
         }
-        self.with_glock(ctx, file, &mut Outgoing::default(), sink, |gl, env| {
-            gl.shrink(env);
-            ((), Effects::default())
-        });
+        self.tell_glock(ctx, file, sink, |gl, env| gl.shrink(env));
         Step::Taken
     }
-}
-
-/// Does the instruction enter a built-in operation ([`crate::transfer`])?
-pub(crate) const fn is_builtin(op: Op) -> bool {
-    matches!(
-        op,
-        Op::DioRw { .. }
-            | Op::ReadIter { .. }
-            | Op::BufferedWrite { .. }
-            | Op::FaultIn { .. }
-            | Op::FaultInReadable { .. }
-            | Op::Pin { .. }
-    )
 }

@@ -449,6 +449,22 @@ pub enum Op {
     Return(Operand),
 }
 
+impl Op {
+    /// Does it enter a built-in operation ([`crate::transfer`])? Those are the ones in
+    /// which user memory is touched and page faults may be served.
+    pub const fn is_builtin(self) -> bool {
+        matches!(
+            self,
+            Op::DioRw { .. }
+                | Op::ReadIter { .. }
+                | Op::BufferedWrite { .. }
+                | Op::FaultIn { .. }
+                | Op::FaultInReadable { .. }
+                | Op::Pin { .. }
+        )
+    }
+}
+
 /// What an [`Op::Assign`] writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {

@@ -227,7 +227,7 @@ impl Walk<'_> {
 
     /// What an instruction may lead to, result by result.
     fn results(&self, state: &State, mut next: State, op: &Op) -> Vec<State> {
-        if may_fault(op) {
+        if op.is_builtin() {
             self.forget_task_flags(&mut next);
         }
         let one = Values::one;
@@ -647,19 +647,6 @@ impl State {
             self.vars[var.0 as usize] = values;
         }
     }
-}
-
-/// Can page faults be served while it runs?
-fn may_fault(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::DioRw { .. }
-            | Op::ReadIter { .. }
-            | Op::BufferedWrite { .. }
-            | Op::FaultIn { .. }
-            | Op::FaultInReadable { .. }
-            | Op::Pin { .. }
-    )
 }
 
 fn modes() -> Values {
