@@ -138,7 +138,7 @@ pub(crate) fn legend(reports: &[Report]) -> String {
         &mut out,
         "ok  ",
         "every safety property holds in every reachable state, and from each of them every call \
-         can still return",
+         can still return; that it will is not looked at here (`glock check -p finishes`)",
     );
     if reports.iter().any(|report| report.unfinished.is_some()) {
         out += "?   not every state was looked at\n";
