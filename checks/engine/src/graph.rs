@@ -11,8 +11,9 @@ use stateright::Model;
 use crate::ahead::Ahead;
 use crate::bits::Bits;
 use crate::claim::MAX_GROUPS;
+use crate::explored::Explored;
 use crate::outcome::{Error, Unfinished};
-use crate::search::{Explored, Groups};
+use crate::search::Groups;
 use crate::store::{Index, Store};
 use crate::system::{BatchOf, System};
 

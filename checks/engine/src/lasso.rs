@@ -7,12 +7,13 @@ use std::collections::HashMap;
 
 use crate::bits::Bits;
 use crate::claim::{Claim, Condition, Goal, Rules};
+use crate::explored::Explored;
 use crate::fair::{can_reach, fair_states};
 use crate::graph::{Graph, bit};
 use crate::outcome::{Error, Lasso, Trap, Verdict};
 use crate::referee::Referee;
 use crate::replay::{find_step, replay};
-use crate::search::{Explored, Groups, VerdictOf};
+use crate::search::{Groups, VerdictOf};
 use crate::store::Index;
 use crate::system::{StateOf, System};
 

@@ -62,8 +62,10 @@
 
 mod ahead;
 mod bits;
+mod chunk;
 mod claim;
 mod exact;
+mod explored;
 mod fair;
 mod graph;
 mod lasso;

@@ -1,0 +1,305 @@
+//! What a search knows so far: the states, who found each of them, and what was seen in them.
+
+use stateright::{Expectation, Model, Property};
+
+use crate::claim::Claim;
+use crate::outcome::{DEADLOCK, Error, Judged, Outcome, Stats, Unfinished, Verdict};
+use crate::replay::{Run, replay};
+use crate::search::{OutcomeOf, StopWhen, VerdictOf};
+use crate::store::{Blocks, Index, Store};
+use crate::system::{StateOf, System};
+use crate::table::Table;
+
+/// The predecessor of an initial state.
+pub(crate) const NOBODY: Index = Index::MAX;
+
+/// The model's properties, apart by kind.
+pub(crate) struct Properties<M: Model> {
+    pub(crate) all: Vec<Property<M>>,
+    pub(crate) always: Vec<Property<M>>,
+    pub(crate) sometimes: Vec<Property<M>>,
+    pub(crate) deadlock: bool,
+}
+
+impl<M: Model> Properties<M> {
+    pub(crate) fn of<S: System<Model = M>>(system: &S) -> Result<Self, Error> {
+        let all = system.model().properties();
+        let kind = |wanted: Expectation| -> Vec<_> {
+            all.iter()
+                .filter(|property| property.expectation == wanted)
+                .cloned()
+                .collect()
+        };
+        let always = kind(Expectation::Always);
+        let sometimes = kind(Expectation::Sometimes);
+        match always.len().max(sometimes.len()) {
+            0..=64 => Ok(Self {
+                all,
+                always,
+                sometimes,
+                deadlock: system.knows_deadlock(),
+            }),
+            many => Err(Error::TooManyProperties(many)),
+        }
+    }
+
+    /// The `eventually` properties.
+    pub(crate) fn claims<'a, S: System<Model = M>>(&self, system: &'a S) -> Vec<Claim<'a, M::State>>
+    where
+        M: 'a,
+    {
+        let eventually = |property: &&Property<M>| property.expectation == Expectation::Eventually;
+        self.all
+            .iter()
+            .filter(eventually)
+            .map(|property| {
+                let condition = property.condition;
+                Claim::eventually(property.name, move |state| condition(system.model(), state))
+            })
+            .collect()
+    }
+
+    /// The names in the order of the outcome, each with the place of its first finding.
+    fn names(&self) -> impl Iterator<Item = (&'static str, Expectation, Option<Place>)> {
+        let mut seen = (0, 0);
+        self.all
+            .iter()
+            .map(move |property| {
+                let place = match property.expectation {
+                    Expectation::Always => {
+                        seen.0 += 1;
+                        Some(Place::Always(seen.0 - 1))
+                    }
+                    Expectation::Sometimes => {
+                        seen.1 += 1;
+                        Some(Place::Sometimes(seen.1 - 1))
+                    }
+                    Expectation::Eventually => None,
+                };
+                (property.name, property.expectation.clone(), place)
+            })
+            .chain(
+                self.deadlock
+                    .then_some((DEADLOCK, Expectation::Always, Some(Place::Deadlock))),
+            )
+    }
+}
+
+/// A property that a single state decides: which of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Always(u32),
+    Sometimes(u32),
+    Deadlock,
+}
+
+/// For each property the first state, if any, that decides it.
+#[derive(Clone, Default)]
+pub(crate) struct Found {
+    pub(crate) always: u64,
+    pub(crate) sometimes: u64,
+    pub(crate) deadlock: bool,
+    pub(crate) first: Vec<(Place, Index)>,
+}
+
+impl Found {
+    pub(crate) fn note(&mut self, place: Place, index: Index) {
+        if !self.has(place) {
+            match place {
+                Place::Always(i) => self.always |= 1 << i,
+                Place::Sometimes(i) => self.sometimes |= 1 << i,
+                Place::Deadlock => self.deadlock = true,
+            }
+            self.first.push((place, index));
+        }
+    }
+
+    pub(crate) fn has(&self, place: Place) -> bool {
+        match place {
+            Place::Always(i) => self.always >> i & 1 == 1,
+            Place::Sometimes(i) => self.sometimes >> i & 1 == 1,
+            Place::Deadlock => self.deadlock,
+        }
+    }
+
+    fn get(&self, place: Place) -> Option<Index> {
+        self.first
+            .iter()
+            .find(|(at, _)| *at == place)
+            .map(|(_, index)| *index)
+    }
+}
+
+/// What [`StopWhen`] asks for.
+pub(crate) enum Goal {
+    None,
+    All(Vec<Option<Place>>),
+    Any(Vec<Option<Place>>),
+}
+
+impl Goal {
+    pub(crate) fn new<M: Model>(
+        stop_when: &StopWhen,
+        properties: &Properties<M>,
+    ) -> Result<Self, Error> {
+        let places = |names: &[String]| {
+            names
+                .iter()
+                .map(|name| {
+                    properties
+                        .names()
+                        .find(|(known, _, _)| known == name)
+                        .map(|(_, _, place)| place)
+                        .ok_or_else(|| Error::UnknownProperty {
+                            name: name.clone(),
+                            known: properties
+                                .names()
+                                .map(|(known, _, _)| known.to_owned())
+                                .collect(),
+                        })
+                })
+                .collect::<Result<Vec<_>, _>>()
+        };
+        Ok(match stop_when {
+            StopWhen::Exhausted => Self::None,
+            StopWhen::AllFound(names) => Self::All(places(names)?),
+            StopWhen::AnyFound(names) => Self::Any(places(names)?),
+        })
+    }
+
+    pub(crate) fn reached(&self, found: &Found) -> bool {
+        let has = |place: &Option<Place>| place.is_some_and(|place| found.has(place));
+        match self {
+            Self::None => false,
+            Self::All(places) => places.iter().all(has),
+            Self::Any(places) => places.iter().any(has),
+        }
+    }
+}
+
+/// Everything a search leaves behind.
+pub(crate) struct Explored<S: System> {
+    pub(crate) properties: Properties<S::Model>,
+    pub(crate) store: S::Store,
+    pub(crate) table: Table,
+    pub(crate) parents: Blocks<Index>,
+    pub(crate) found: Found,
+    pub(crate) coverage: S::Coverage,
+    pub(crate) stats: Stats,
+    pub(crate) unfinished: Option<Unfinished>,
+}
+
+impl<S: System> Explored<S> {
+    pub(crate) fn new(system: &S, properties: Properties<S::Model>) -> Self {
+        Self {
+            properties,
+            store: system.new_store(),
+            table: Table::with_capacity(1000),
+            parents: Blocks::new(1),
+            found: Found::default(),
+            coverage: S::Coverage::default(),
+            stats: Stats::default(),
+            unfinished: None,
+        }
+    }
+
+    /// Memory for everything stored, less the table.
+    pub(crate) fn bytes_without_table(&self) -> usize {
+        self.store.bytes() + self.parents.bytes()
+    }
+
+    /// The numbers of the states on the way from an initial state to this one.
+    pub(crate) fn way_to(&self, index: Index) -> Vec<Index> {
+        let mut way = vec![index];
+        let mut at = index;
+        loop {
+            at = self.parents.get(at as usize)[0];
+            if at == NOBODY {
+                way.reverse();
+                return way;
+            }
+            way.push(at);
+        }
+    }
+
+    /// What to report, given the verdicts on `claims`, of which the first are the `eventually`
+    /// properties.
+    pub(crate) fn outcome(
+        self,
+        system: &S,
+        claims: &[&Claim<'_, StateOf<S>>],
+        verdicts: Vec<VerdictOf<S>>,
+    ) -> Result<OutcomeOf<S>, Error> {
+        let mut claimed = claims.iter().zip(verdicts);
+        let mut properties = Vec::new();
+        for (name, expectation, place) in self.properties.names() {
+            let verdict = match place {
+                Some(place) => self.verdict(system, name, &expectation, place)?,
+                None => claimed.next().expect("each has a verdict").1,
+            };
+            properties.push(Judged {
+                name,
+                expectation,
+                verdict,
+            });
+        }
+        properties.extend(claimed.map(|(claim, verdict)| Judged {
+            name: claim.name,
+            expectation: Expectation::Eventually,
+            verdict,
+        }));
+        Ok(Outcome {
+            properties,
+            stats: self.stats,
+            coverage: self.coverage,
+            unfinished: self.unfinished,
+        })
+    }
+
+    fn verdict(
+        &self,
+        system: &S,
+        name: &'static str,
+        expectation: &Expectation,
+        place: Place,
+    ) -> Result<VerdictOf<S>, Error> {
+        if let Some(index) = self.found.get(place) {
+            let run = self.replay_finding(system, name, place, index)?;
+            return Ok(match expectation {
+                Expectation::Sometimes => Verdict::Found(run),
+                _ => Verdict::Violated(run),
+            });
+        }
+        Ok(match (self.unfinished, expectation) {
+            (Some(why), _) => Verdict::Unknown(why),
+            (None, Expectation::Sometimes) => Verdict::Nowhere,
+            (None, _) => Verdict::Holds,
+        })
+    }
+
+    /// Rebuilds the run to a state and asks the model again whether that state decides the property.
+    fn replay_finding(
+        &self,
+        system: &S,
+        name: &'static str,
+        place: Place,
+        index: Index,
+    ) -> Result<Run<S>, Error> {
+        let run = replay(system, &self.store, &self.way_to(index), name)?;
+        let last = run.last();
+        let decided = match place {
+            Place::Always(i) => system.violated(last, &self.properties.always) >> i & 1 == 1,
+            Place::Sometimes(i) => system.reached(last, &self.properties.sometimes) >> i & 1 == 1,
+            Place::Deadlock => {
+                system.deadlocked(last) == Some(true) && system.steps(last).is_empty()
+            }
+        };
+        match decided {
+            true => Ok(run),
+            false => Err(Error::Replay {
+                property: name,
+                step: run.len(),
+            }),
+        }
+    }
+}
