@@ -1,5 +1,6 @@
 //! What a search knows so far: the states, who found each of them, and what was seen in them.
 
+use serde::{Deserialize, Serialize};
 use stateright::{Expectation, Model, Property};
 
 use crate::claim::Claim;
@@ -60,7 +61,7 @@ impl<M: Model> Properties<M> {
     }
 
     /// The names in the order of the outcome, each with the place of its first finding.
-    fn names(&self) -> impl Iterator<Item = (&'static str, Expectation, Option<Place>)> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&'static str, Expectation, Option<Place>)> {
         let mut seen = (0, 0);
         self.all
             .iter()
@@ -86,7 +87,7 @@ impl<M: Model> Properties<M> {
 }
 
 /// A property that a single state decides: which of its kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Place {
     Always(u32),
     Sometimes(u32),
@@ -94,7 +95,7 @@ pub(crate) enum Place {
 }
 
 /// For each property the first state, if any, that decides it.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Found {
     pub(crate) always: u64,
     pub(crate) sometimes: u64,
@@ -120,6 +121,13 @@ impl Found {
             Place::Sometimes(i) => self.sometimes >> i & 1 == 1,
             Place::Deadlock => self.deadlock,
         }
+    }
+
+    /// Whether all findings are in the first so many states.
+    pub(crate) fn is_below(&self, states: usize) -> bool {
+        self.first
+            .iter()
+            .all(|&(_, index)| (index as usize) < states)
     }
 
     fn get(&self, place: Place) -> Option<Index> {
@@ -208,6 +216,18 @@ impl<S: System> Explored<S> {
         self.store.bytes() + self.parents.bytes()
     }
 
+    /// Whether every state but the initial ones has a predecessor found before it.
+    pub(crate) fn links_are_sound(&self) -> bool {
+        let initial = self.stats.levels[0];
+        (0..self.store.len()).all(|index| {
+            let parent = self.parents.get(index)[0];
+            match index < initial {
+                true => parent == NOBODY,
+                false => (parent as usize) < index,
+            }
+        })
+    }
+
     /// The numbers of the states on the way from an initial state to this one.
     pub(crate) fn way_to(&self, index: Index) -> Vec<Index> {
         let mut way = vec![index];
@@ -253,6 +273,8 @@ impl<S: System> Explored<S> {
             stats: self.stats,
             coverage: self.coverage,
             unfinished: self.unfinished,
+            omission: self.store.omission(),
+            unsaved: None,
         })
     }
 

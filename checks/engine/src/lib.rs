@@ -62,12 +62,16 @@
 
 mod ahead;
 mod bits;
+mod checkpoint;
 mod chunk;
 mod claim;
+mod compact;
+mod estimate;
 mod exact;
 mod explored;
 mod fair;
 mod graph;
+mod heap;
 mod lasso;
 mod model;
 mod outcome;
@@ -78,7 +82,9 @@ mod store;
 mod system;
 mod table;
 
+pub use checkpoint::{Checkpoint, Persist};
 pub use claim::{Claim, Fairness, MAX_GROUPS};
+pub use compact::{Compact, CompactBatch, CompactStore};
 pub use exact::Exact;
 pub use model::{Merge, PackedModel};
 pub use outcome::{

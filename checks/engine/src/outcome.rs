@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use stateright::Expectation;
 
 use crate::system::{ActionOf, StateOf};
@@ -188,7 +189,7 @@ pub struct Judged<T, A> {
 
 /// Counts of a search. Unless it stopped for time, memory or a cancellation they do not depend on
 /// the number of threads.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Different states found.
     pub states: usize,
@@ -233,6 +234,12 @@ pub struct Outcome<T, A, C> {
     pub coverage: C,
     /// Why the search did not look at every reachable state, or `None` if it did.
     pub unfinished: Option<Unfinished>,
+    /// An upper bound of the probability that states were missed although the search is finished,
+    /// because two had the same fingerprint: 0 unless the store is [`Compact`](crate::Compact).
+    pub omission: f64,
+    /// Why the last try to save the search did not succeed, if it did not; see
+    /// [`Search::checkpoint`](crate::Search::checkpoint).
+    pub unsaved: Option<Error>,
 }
 
 impl<T, A, C> Outcome<T, A, C> {
@@ -293,6 +300,23 @@ pub enum Error {
     /// A step has a group that is not below [`MAX_GROUPS`](crate::MAX_GROUPS).
     #[error("a step is in group {0}; groups are numbered from 0 to 63")]
     Group(usize),
+    /// A checkpoint cannot be written, or cannot be gone on from.
+    #[error("the checkpoint {path} cannot be used: {reason}")]
+    Checkpoint {
+        /// Its path.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// A claim, or an `eventually` property, and a [`Compact`](crate::Compact) store.
+    #[error(
+        "{claim:?} is about runs, and needs all states and their transitions; of a compact search \
+         only fingerprints are left"
+    )]
+    StatesNotKept {
+        /// The claim.
+        claim: &'static str,
+    },
     /// Expanding all states a second time did not give the same transitions.
     #[error(
         "the model has other transitions when asked again: it is not deterministic, or its packing \

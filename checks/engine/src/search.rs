@@ -16,18 +16,23 @@
 //!
 //! If anything is claimed about runs, all transitions are stored afterwards, see [`crate::graph`].
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use stateright::Model;
 
 use crate::ahead::Ahead;
+use crate::checkpoint::{Checkpoint, Keeper, Persist, Position};
 use crate::chunk::{Candidate, Chunk};
 use crate::claim::Claim;
+use crate::estimate;
 use crate::explored::{Explored, Goal, NOBODY, Properties};
 use crate::graph::Graph;
+use crate::heap::Heap;
 use crate::lasso::Judge;
 use crate::model::Merge;
 use crate::outcome::{Error, Outcome, Unfinished, Verdict};
@@ -83,8 +88,11 @@ pub struct Progress {
     pub queue: usize,
     /// Memory in use, in bytes.
     pub bytes: usize,
-    /// Time since the start.
+    /// Time since the start, with that before the checkpoint it goes on from.
     pub elapsed: Duration,
+    /// How many states are left to be found, at least and at most, by the trend of the levels so
+    /// far; `None` while there is no telling. No bound: a level may grow again.
+    pub left: Option<RangeInclusive<usize>>,
 }
 
 /// What a search of a system gives.
@@ -108,6 +116,7 @@ pub struct Search<'a, S: System> {
     progress: Option<(Duration, Report<'a>)>,
     groups: Groups<'a, S>,
     claims: Vec<Claim<'a, StateOf<S>>>,
+    keeper: Option<Keeper<'a, S>>,
 }
 
 impl<'a, S: System> Search<'a, S> {
@@ -122,6 +131,7 @@ impl<'a, S: System> Search<'a, S> {
             progress: None,
             groups: None,
             claims: Vec::new(),
+            keeper: None,
         }
     }
 
@@ -179,6 +189,21 @@ impl<'a, S: System> Search<'a, S> {
         self
     }
 
+    /// Saves the search now and then, or goes on from where a saved one was. The result is the one
+    /// that a search without interruption would have had; [`Limits`] are this search's own, and
+    /// [`Limits::time`] counts from its start.
+    ///
+    /// That the file cannot be written is an error at the start; later on, the search goes on and
+    /// [`Outcome::unsaved`] tells.
+    #[must_use]
+    pub fn checkpoint(mut self, checkpoint: Checkpoint<'a>) -> Self
+    where
+        S: System<Store: Persist, Coverage: Serialize + DeserializeOwned>,
+    {
+        self.keeper = Some(Keeper::new(checkpoint));
+        self
+    }
+
     /// Searches.
     ///
     /// # Errors
@@ -187,6 +212,10 @@ impl<'a, S: System> Search<'a, S> {
     pub fn run(self) -> Result<OutcomeOf<S>, Error> {
         let properties = Properties::of(self.system)?;
         let eventually = properties.claims(self.system);
+        let claims: Vec<_> = eventually.iter().chain(&self.claims).collect();
+        if let (false, Some(claim)) = (S::KEEPS_STATES, claims.first()) {
+            return Err(Error::StatesNotKept { claim: claim.name });
+        }
         let mut run = Running {
             goal: Goal::new(&self.stop_when, &properties)?,
             explored: Explored::new(self.system, properties),
@@ -196,20 +225,28 @@ impl<'a, S: System> Search<'a, S> {
             progress: self.progress,
             pool: pool(self.threads)?,
             started: Instant::now(),
+            before: Duration::ZERO,
             reported: Instant::now(),
             buffer_bytes: 0,
+            heap: Heap::of::<StateOf<S>>(),
+            keeper: self.keeper,
+            unsaved: None,
         };
         let chunks = match self.threads {
             1 => 1,
             threads => threads * CHUNKS_PER_THREAD,
         };
-        run.explored.unfinished = run.levels(chunks)?.err();
+        let resumed = run.begin()?;
+        run.explored.unfinished = run.levels(chunks, resumed)?.err();
         run.buffer_bytes = 0;
-        run.explored.stats.elapsed = run.started.elapsed();
-        let claims: Vec<_> = eventually.iter().chain(&self.claims).collect();
+        let searched = run.started.elapsed();
+        run.explored.stats.elapsed = run.before + searched;
+        run.save_at_end(!claims.is_empty());
         let verdicts = run.decide(&claims, &self.groups)?;
-        run.explored.stats.elapsed_claims = run.started.elapsed() - run.explored.stats.elapsed;
-        run.explored.outcome(self.system, &claims, verdicts)
+        run.explored.stats.elapsed_claims = run.started.elapsed() - searched;
+        let mut outcome = run.explored.outcome(self.system, &claims, verdicts)?;
+        outcome.unsaved = run.unsaved;
+        Ok(outcome)
     }
 }
 
@@ -234,53 +271,114 @@ struct Running<'a, S: System> {
     progress: Option<(Duration, Report<'a>)>,
     pool: Option<rayon::ThreadPool>,
     started: Instant,
+    /// Time spent before the checkpoint that the search goes on from.
+    before: Duration,
     reported: Instant,
     /// Memory for the chunks between two commits.
     buffer_bytes: usize,
+    heap: Option<Heap>,
+    keeper: Option<Keeper<'a, S>>,
+    unsaved: Option<Error>,
 }
 
 /// Whether to go on.
 type Flow = Result<(), Unfinished>;
 
 impl<S: System> Running<'_, S> {
+    /// Where to go on, if this search goes on from a checkpoint.
+    fn begin(&mut self) -> Result<Option<Position>, Error> {
+        let Some(keeper) = &mut self.keeper else {
+            return Ok(None);
+        };
+        let position = keeper.begin(self.system, &mut self.explored)?;
+        self.before = self.explored.stats.elapsed;
+        Ok(position)
+    }
+
     /// The loop. The inner result tells why the search did not get to the end.
-    fn levels(&mut self, chunks: usize) -> Result<Flow, Error> {
+    fn levels(&mut self, chunks: usize, resumed: Option<Position>) -> Result<Flow, Error> {
         let mut round: Vec<_> = (0..chunks).map(|_| Chunk::default()).collect();
-        let mut flow = self.initial(&mut round[0]);
-        if self.explored.store.is_empty() {
-            return match flow {
-                Ok(()) => Err(Error::NoInitialState),
-                Err(why) => Ok(Err(why)),
-            };
-        }
-        let mut level = 0..self.explored.store.len() as Index;
-        while !level.is_empty() {
-            let stats = &mut self.explored.stats;
-            stats.depth = stats.levels.len();
-            stats.levels.push(level.len());
-            if flow.is_ok() && Some(stats.depth) == self.limits.depth {
+        let mut flow = Ok(());
+        let mut at = match resumed {
+            Some(position) => position,
+            None => {
+                flow = self.initial(&mut round[0]);
+                match (self.explored.store.len(), flow) {
+                    (0, Ok(())) => return Err(Error::NoInitialState),
+                    (0, Err(why)) => return Ok(Err(why)),
+                    (states, _) => self.enter(0..states as Index),
+                }
+            }
+        };
+        while !at.level.is_empty() {
+            let depth = self.explored.stats.depth;
+            if flow.is_ok() && self.limits.depth.is_some_and(|limit| depth >= limit) {
                 flow = Err(Unfinished::Depth);
             }
+            self.mark(&at);
             let expanded = match flow {
-                Ok(()) => self.level(level.clone(), &mut round),
-                Err(why) => return Ok(Err(self.look_at_rest(level.start, why, &mut round[0]))),
+                Ok(()) => self.level(&mut at, &mut round),
+                Err(why) => return Ok(Err(self.look_at_rest(at.next, why, &mut round[0]))),
             };
-            let next = level.end..self.explored.store.len() as Index;
+            let next = at.level.end..self.explored.store.len() as Index;
             if let Err((done, why)) = expanded {
-                if done == level.end && next.is_empty() && why.is_wish() {
+                if done == at.level.end && next.is_empty() && why.is_wish() {
                     break;
                 }
                 if !next.is_empty() {
-                    let stats = &mut self.explored.stats;
-                    stats.depth = stats.levels.len();
-                    stats.levels.push(next.len());
+                    self.enter(next);
                 }
                 return Ok(Err(self.look_at_rest(done, why, &mut round[0])));
             }
-            level = next;
-            flow = Ok(());
+            match next.is_empty() {
+                true => break,
+                false => at = self.enter(next),
+            }
         }
         Ok(Ok(()))
+    }
+
+    /// Turns to the states of the next distance.
+    fn enter(&mut self, level: Range<Index>) -> Position {
+        let stats = &mut self.explored.stats;
+        stats.depth = stats.levels.len();
+        stats.levels.push(level.len());
+        Position {
+            next: level.start,
+            level,
+        }
+    }
+
+    /// Takes note of where the search is, if it is to be saved some time.
+    fn mark(&mut self, at: &Position) {
+        self.explored.stats.elapsed = self.before + self.started.elapsed();
+        if let Some(keeper) = &mut self.keeper {
+            keeper.mark(&self.explored, at);
+        }
+    }
+
+    fn save(&mut self) {
+        if let Some(keeper) = &mut self.keeper {
+            self.unsaved = keeper.save(&self.explored).err();
+        }
+    }
+
+    /// Saves a search that gave up, so that it can be gone on with, and one that is going to be long
+    /// about something else.
+    fn save_at_end(&mut self, claims: bool) {
+        match self.explored.unfinished {
+            Some(Unfinished::Stopped) => {}
+            Some(_) => self.save(),
+            None if claims => {
+                let end = self.explored.store.len() as Index;
+                self.mark(&Position {
+                    level: end..end,
+                    next: end,
+                });
+                self.save();
+            }
+            None => {}
+        }
     }
 
     /// Stores the initial states.
@@ -302,17 +400,18 @@ impl<S: System> Running<'_, S> {
         self.commit(chunk)
     }
 
-    /// Expands a level. If it is not to the end: from which state on it did not, and why.
+    /// Expands the rest of a level. If it is not to the end: from which state on it did not, and
+    /// why.
     fn level(
         &mut self,
-        level: Range<Index>,
+        at: &mut Position,
         round: &mut [Chunk<S>],
     ) -> Result<(), (Index, Unfinished)> {
-        let mut next = level.start;
-        while next < level.end {
+        while at.next < at.level.end {
             let mut count = 0;
-            while count < round.len() && next < level.end {
-                let end = (next as usize + CHUNK).min(level.end as usize) as Index;
+            let mut next = at.next;
+            while count < round.len() && next < at.level.end {
+                let end = (next as usize + CHUNK).min(at.level.end as usize) as Index;
                 round[count].restart(next..end);
                 next = end;
                 count += 1;
@@ -322,7 +421,9 @@ impl<S: System> Running<'_, S> {
             for chunk in &mut round[..count] {
                 self.absorb(chunk).map_err(|why| (chunk.range.end, why))?;
             }
-            self.pause(next).map_err(|why| (next, why))?;
+            at.next = next;
+            self.explored.store.forget(next);
+            self.pause(at).map_err(|why| (next, why))?;
         }
         Ok(())
     }
@@ -444,11 +545,19 @@ impl<S: System> Running<'_, S> {
     }
 
     fn bytes(&self) -> usize {
-        self.explored.bytes_without_table() + self.explored.table.bytes() + self.buffer_bytes
+        let counted =
+            self.explored.bytes_without_table() + self.explored.table.bytes() + self.buffer_bytes;
+        self.heap
+            .as_ref()
+            .map_or(counted, |heap| counted.max(heap.grown()))
     }
 
-    /// Looks up from the work: reports, and asks whether to go on.
-    fn pause(&mut self, next: Index) -> Flow {
+    /// Looks up from the work: reports, saves, and asks whether to go on.
+    fn pause(&mut self, at: &Position) -> Flow {
+        self.mark(at);
+        if self.keeper.as_ref().is_some_and(Keeper::is_due) {
+            self.save();
+        }
         if let Some((interval, report)) = &mut self.progress
             && self.reported.elapsed() >= *interval
         {
@@ -457,9 +566,10 @@ impl<S: System> Running<'_, S> {
                 states: stats.states,
                 edges: stats.edges,
                 depth: stats.depth,
-                queue: stats.states - next as usize,
+                queue: stats.states - at.next as usize,
                 bytes: stats.peak_bytes,
-                elapsed: self.started.elapsed(),
+                elapsed: stats.elapsed,
+                left: estimate::left(&stats.levels, at, stats.states),
             };
             report(&progress);
             self.reported = Instant::now();

@@ -5,6 +5,10 @@
 //! [`crate::search`] for those.
 
 use std::hash::{BuildHasher, Hash};
+use std::io::{self, Read, Write};
+use std::ops::Range;
+
+use crate::checkpoint::{Persist, read_blocks, write_blocks};
 
 /// A number for a state, dense from 0 in the order of discovery.
 pub(crate) type Index = u32;
@@ -46,6 +50,18 @@ pub trait Store: Send + Sync {
     /// Moves the candidate at position `at` into the store, under the next number. A candidate is
     /// moved at most once.
     fn append(&mut self, batch: &mut Self::Batch, at: usize);
+
+    /// Hints that the states before this number have been expanded and will not be asked for again,
+    /// except to be compared with.
+    fn forget(&mut self, before: u32) {
+        let _ = before;
+    }
+
+    /// An upper bound of the probability that one of the states found was taken for another and so
+    /// lost: 0 if states are compared whole.
+    fn omission(&self) -> f64 {
+        0.0
+    }
 }
 
 /// Blocks are reserved whole, but memory that was never touched costs nothing.
@@ -58,8 +74,10 @@ pub(crate) struct Blocks<T> {
     /// Records in a block, as a power of two.
     shift: u32,
     /// Items in a record.
-    width: usize,
+    pub(crate) width: usize,
     records: usize,
+    /// Blocks given back, the first ones.
+    freed: usize,
 }
 
 impl<T> Blocks<T> {
@@ -72,6 +90,7 @@ impl<T> Blocks<T> {
             shift: per_block.ilog2(),
             width,
             records: 0,
+            freed: 0,
         }
     }
 
@@ -81,7 +100,15 @@ impl<T> Blocks<T> {
 
     /// Memory in use; reserved but never touched memory does not count.
     pub(crate) fn bytes(&self) -> usize {
-        self.records * self.width * size_of::<T>()
+        (self.records - (self.freed << self.shift)) * self.width * size_of::<T>()
+    }
+
+    /// Gives back the memory of records before this one, as far as whole blocks can be.
+    pub(crate) fn free_before(&mut self, record: usize) {
+        while self.freed < record >> self.shift {
+            self.blocks[self.freed] = Vec::new();
+            self.freed += 1;
+        }
     }
 
     #[inline]
@@ -89,6 +116,39 @@ impl<T> Blocks<T> {
         let block = &self.blocks[record >> self.shift];
         let first = (record & ((1 << self.shift) - 1)) * self.width;
         &block[first..first + self.width]
+    }
+
+    /// The records in a range, as few slices as possible.
+    pub(crate) fn slices(&self, records: Range<usize>) -> impl Iterator<Item = &[T]> {
+        let mut next = records.start;
+        std::iter::from_fn(move || {
+            if next >= records.end {
+                return None;
+            }
+            let block = next >> self.shift;
+            let first = block << self.shift;
+            let end = records.end.min(first + (1 << self.shift));
+            let slice =
+                &self.blocks[block][(next - first) * self.width..(end - first) * self.width];
+            next = end;
+            Some(slice)
+        })
+    }
+
+    /// An array of so many records that are not there and must not be asked for.
+    pub(crate) fn without_first(width: usize, records: usize) -> Self
+    where
+        T: Copy + Default,
+    {
+        let mut blocks = Self::new(width);
+        blocks.freed = records >> blocks.shift;
+        blocks.blocks.resize_with(blocks.freed, Vec::new);
+        blocks.records = blocks.freed << blocks.shift;
+        let nothing = vec![T::default(); width];
+        while blocks.records < records {
+            blocks.push_all(&nothing);
+        }
+        blocks
     }
 
     /// The block that the next record goes to.
@@ -168,7 +228,7 @@ pub(crate) fn use_huge_pages<T>(vector: &mut Vec<T>) {
 
 /// 64 to 32 bits, keeping the influence of every bit.
 #[inline]
-fn fold(hash: u64) -> u32 {
+pub(crate) fn fold(hash: u64) -> u32 {
     (hash ^ (hash >> 32)) as u32
 }
 
@@ -184,6 +244,14 @@ pub struct PackedBatch {
     /// Longer than what is in use, so that adding is cheap.
     words: Vec<u64>,
     used: usize,
+}
+
+impl PackedBatch {
+    /// The candidate at this position.
+    #[inline]
+    pub(crate) fn get(&self, at: usize, width: usize) -> &[u64] {
+        &self.words[at * width..(at + 1) * width]
+    }
 }
 
 impl PackedStore {
@@ -264,24 +332,38 @@ impl Store for PackedStore {
 
     #[inline]
     fn equals(&self, index: Index, batch: &PackedBatch, at: usize) -> bool {
-        let width = self.words.width;
-        let candidate = &batch.words[at * width..(at + 1) * width];
-        // A loop, not a call of memcmp: states are short.
-        self.words(index).iter().zip(candidate).all(|(a, b)| a == b)
+        equal_words(self.words(index), batch.get(at, self.words.width))
     }
 
     #[inline]
     fn same(&self, batch: &PackedBatch, one: usize, other: usize) -> bool {
         let width = self.words.width;
-        let words = |at| &batch.words[at * width..(at + 1) * width];
-        equal_words(words(one), words(other))
+        equal_words(batch.get(one, width), batch.get(other, width))
     }
 
     #[inline]
     fn append(&mut self, batch: &mut PackedBatch, at: usize) {
-        let width = self.words.width;
-        let candidate = &batch.words[at * width..(at + 1) * width];
-        self.words.push_all(candidate);
+        self.words.push_all(batch.get(at, self.words.width));
+    }
+}
+
+impl Persist for PackedStore {
+    const KIND: &'static str = "packed";
+
+    fn width(&self) -> usize {
+        self.words.width
+    }
+
+    fn written(&self, states: usize, _next: usize) -> u64 {
+        (states * self.words.width * size_of::<u64>()) as u64
+    }
+
+    fn write(&self, states: usize, _next: usize, out: &mut dyn Write) -> io::Result<()> {
+        write_blocks(&self.words, 0..states, out)
+    }
+
+    fn read(&mut self, states: usize, _next: usize, from: &mut dyn Read) -> io::Result<()> {
+        read_blocks(&mut self.words, states, from)
     }
 }
 

@@ -31,6 +31,9 @@ pub trait System: Sync {
     /// How its states are kept.
     type Store: Store;
 
+    /// Whether every state stored can be had back. If not, nothing can be said about runs.
+    const KEEPS_STATES: bool = true;
+
     /// The model, for its initial states, properties and boundary.
     fn model(&self) -> &Self::Model;
 
