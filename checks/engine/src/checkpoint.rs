@@ -117,7 +117,7 @@ pub(crate) struct Mark<C> {
 
 /// The head of a file.
 #[derive(Serialize, Deserialize)]
-struct Header<C> {
+struct Header {
     identity: String,
     /// Kind of the store and words a state.
     store: (String, usize),
@@ -128,7 +128,7 @@ struct Header<C> {
     position: Position,
     found: Found,
     stats: Stats,
-    coverage: C,
+    coverage: serde_json::Value,
 }
 
 /// A store whose states can be written to a file.
@@ -289,7 +289,7 @@ where
         position: mark.position.clone(),
         found: mark.found.clone(),
         stats: mark.stats.clone(),
-        coverage: &mark.coverage,
+        coverage: serde_json::to_value(&mark.coverage)?,
     };
     let header = serde_json::to_vec(&header)?;
     let file = beside(&checkpoint.path)?;
@@ -326,7 +326,7 @@ where
     let file = File::open(&checkpoint.path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     let mut from = Summed::new(BufReader::with_capacity(1 << 20, file));
-    let header: Header<S::Coverage> = read_header(&mut from).map_err(io)?;
+    let header = read_header(&mut from).map_err(io)?;
     header.check(checkpoint, explored, length, from.count)?;
     let next = header.position.next as usize;
     read_blocks(&mut explored.parents, header.states, &mut from).map_err(io)?;
@@ -342,7 +342,8 @@ where
     }
     explored.found = header.found;
     explored.stats = header.stats;
-    explored.coverage = header.coverage;
+    explored.coverage =
+        serde_json::from_value(header.coverage).map_err(|why| checkpoint.error(why))?;
     explored
         .table
         .grow(header.states.max(1000), &explored.store);
@@ -356,7 +357,7 @@ where
     Ok(header.position)
 }
 
-fn read_header<C: DeserializeOwned>(from: &mut impl Read) -> io::Result<Header<C>> {
+fn read_header(from: &mut impl Read) -> io::Result<Header> {
     let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
     let mut magic = [0; MAGIC.len()];
     from.read_exact(&mut magic)?;
@@ -381,7 +382,7 @@ fn read_header<C: DeserializeOwned>(from: &mut impl Read) -> io::Result<Header<C
     serde_json::from_slice(&text).map_err(|why| invalid(format!("its header is damaged: {why}")))
 }
 
-impl<C> Header<C> {
+impl Header {
     /// Whether it belongs to this search, and whether the file is as long as it says. `read` bytes
     /// have been read.
     fn check<S: System<Store: Persist>>(

@@ -311,11 +311,13 @@ impl<S: System> Running<'_, S> {
             }
         };
         while !at.level.is_empty() {
-            let depth = self.explored.stats.depth;
-            if flow.is_ok() && self.limits.depth.is_some_and(|limit| depth >= limit) {
-                flow = Err(Unfinished::Depth);
+            if flow.is_ok() {
+                self.mark(&at);
+                let depth = self.explored.stats.depth;
+                if self.limits.depth.is_some_and(|limit| depth >= limit) {
+                    flow = Err(Unfinished::Depth);
+                }
             }
-            self.mark(&at);
             let expanded = match flow {
                 Ok(()) => self.level(&mut at, &mut round),
                 Err(why) => return Ok(Err(self.look_at_rest(at.next, why, &mut round[0]))),
@@ -569,7 +571,7 @@ impl<S: System> Running<'_, S> {
                 queue: stats.states - at.next as usize,
                 bytes: stats.peak_bytes,
                 elapsed: stats.elapsed,
-                left: estimate::left(&stats.levels, at, stats.states),
+                left: estimate::left(&stats.levels, stats.states),
             };
             report(&progress);
             self.reported = Instant::now();

@@ -83,8 +83,13 @@ pub(crate) struct Blocks<T> {
 impl<T> Blocks<T> {
     /// An array of records of `width` items each.
     pub(crate) fn new(width: usize) -> Self {
+        Self::in_blocks_of(BLOCK_BYTES, width)
+    }
+
+    /// An array in blocks of about so many bytes.
+    pub(crate) fn in_blocks_of(bytes: usize, width: usize) -> Self {
         assert!(width > 0, "a record has at least one item");
-        let per_block = (BLOCK_BYTES / (width * size_of::<T>()).max(1)).max(1);
+        let per_block = (bytes / (width * size_of::<T>()).max(1)).max(1);
         Self {
             blocks: Vec::new(),
             shift: per_block.ilog2(),
@@ -135,20 +140,18 @@ impl<T> Blocks<T> {
         })
     }
 
-    /// An array of so many records that are not there and must not be asked for.
-    pub(crate) fn without_first(width: usize, records: usize) -> Self
+    /// Adds so many records to an empty array that are not there and must not be asked for.
+    pub(crate) fn leave_out(&mut self, records: usize)
     where
         T: Copy + Default,
     {
-        let mut blocks = Self::new(width);
-        blocks.freed = records >> blocks.shift;
-        blocks.blocks.resize_with(blocks.freed, Vec::new);
-        blocks.records = blocks.freed << blocks.shift;
-        let nothing = vec![T::default(); width];
-        while blocks.records < records {
-            blocks.push_all(&nothing);
+        self.freed = records >> self.shift;
+        self.blocks.resize_with(self.freed, Vec::new);
+        self.records = self.freed << self.shift;
+        let nothing = vec![T::default(); self.width];
+        while self.records < records {
+            self.push_all(&nothing);
         }
-        blocks
     }
 
     /// The block that the next record goes to.
