@@ -4,14 +4,17 @@ use crate::checked::Checked;
 use crate::coverage::{Coverage, SourceLine, lines};
 use crate::history::Walk;
 use glock_engine::{
-    Claim, DEADLOCK, Fairness, Limits, OutcomeOf, Progress, Search, Stats, Unfinished,
+    Checkpoint, Claim, Compact, DEADLOCK, Fairness, Limits, Outcome, Persist, Progress, Search,
+    Stats, System, Unfinished,
 };
-use glock_model::cluster::{Cluster, State, Unfit};
+use glock_model::cluster::{Action, Cluster, State, Unfit};
 use glock_model::program::Program;
 use glock_model::property::{Kind, Property};
 use glock_model::scenario::{Scenario, Switches};
 use glock_traces::Ending;
+use stateright::Model;
 use std::fmt;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -129,6 +132,24 @@ pub struct Options<'a> {
     /// Properties about progress to judge as well; others are ignored. They take memory for all
     /// transitions.
     pub progress: &'a [Property],
+    /// Keep 64-bit fingerprints of the states, made with this seed, and not the states: less memory
+    /// and less of a proof, see [`Report::omission`]. Not together with properties about progress.
+    pub compact: Option<u64>,
+    /// Save the search; for a single cell.
+    pub saving: Option<Saving<'a>>,
+}
+
+/// Where, when and whether to save a search, and to go on with a saved one.
+#[derive(Clone, Copy, Debug)]
+pub struct Saving<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// How often.
+    pub every: Duration,
+    /// Set by somebody to have the search saved soon.
+    pub when: &'a AtomicBool,
+    /// Whether to go on with what is in the file.
+    pub resume: bool,
 }
 
 impl Options<'_> {
@@ -179,6 +200,11 @@ pub struct Report {
     pub unfinished: Option<Unfinished>,
     /// What was executed and what occurred.
     pub coverage: Coverage,
+    /// An upper bound of the probability that a state was missed although the search is finished:
+    /// 0 unless [`Options::compact`] was asked for.
+    pub omission: f64,
+    /// Why the search could not be saved, if it could not.
+    pub unsaved: Option<glock_engine::Error>,
 }
 
 impl Report {
@@ -244,6 +270,8 @@ impl Report {
             stats: Stats::default(),
             unfinished: Some(reason),
             coverage: Coverage::default(),
+            omission: 0.0,
+            unsaved: None,
         }
     }
 }
@@ -277,22 +305,11 @@ pub(crate) fn explore(
     progress: impl FnMut(&Progress),
 ) -> Result<Report, CheckError> {
     let checked = Checked(&cluster);
-    let mut search = Search::new(&checked)
-        .limits(options.limits)
-        .threads(options.threads)
-        .progress(REPORT_EVERY, progress);
-    if let Some(flag) = options.cancel {
-        search = search.cancel(flag);
-    }
-    if !options.progress.is_empty() {
-        search = search.groups(|&action| cluster.mover(action));
-    }
-    for property in Property::PROGRESS {
-        if options.asks(property) {
-            search = search.claim(claim(property, &cluster));
-        }
-    }
-    let outcome = search.run().map_err(|why| CheckError::Engine {
+    let outcome = match options.compact {
+        None => search(&checked, &cluster, options, progress),
+        Some(seed) => search(&Compact::new(&checked, seed), &cluster, options, progress),
+    };
+    let outcome = outcome.map_err(|why| CheckError::Engine {
         design: cluster.program().name.clone(),
         scenario: cluster.scenario().name.clone(),
         why,
@@ -314,8 +331,62 @@ pub(crate) fn explore(
         stats: outcome.stats,
         unfinished: outcome.unfinished,
         coverage,
+        omission: outcome.omission,
+        unsaved: outcome.unsaved,
         cluster,
     })
+}
+
+/// What the engine says, however the states are stored.
+fn search<S>(
+    system: &S,
+    cluster: &Cluster,
+    options: &Options<'_>,
+    progress: impl FnMut(&Progress),
+) -> Result<Outcome<State, Action, Coverage>, glock_engine::Error>
+where
+    S: System<Model: Model<State = State, Action = Action>, Coverage = Coverage, Store: Persist>,
+{
+    let mut search = Search::new(system)
+        .limits(options.limits)
+        .threads(options.threads)
+        .progress(REPORT_EVERY, progress);
+    if let Some(flag) = options.cancel {
+        search = search.cancel(flag);
+    }
+    if !options.progress.is_empty() {
+        search = search.groups(|&action| cluster.mover(action));
+    }
+    for property in Property::PROGRESS {
+        if options.asks(property) {
+            search = search.claim(claim(property, cluster));
+        }
+    }
+    if let Some(saving) = options.saving {
+        let checkpoint = Checkpoint::new(saving.path, identity(cluster, options.compact))
+            .every(saving.every)
+            .when(saving.when);
+        search = search.checkpoint(match saving.resume {
+            true => checkpoint.resume(),
+            false => checkpoint,
+        });
+    }
+    search.run()
+}
+
+/// What is being searched, so that a search is not gone on with as another. The numbers stand for
+/// all of design and scenario.
+fn identity(cluster: &Cluster, compact: Option<u64>) -> String {
+    let (program, scenario) = (cluster.program(), cluster.scenario());
+    let whole = format!("{program:?} {scenario:?}");
+    let seed = compact.map_or_else(String::new, |seed| format!(", seed {seed}"));
+    format!(
+        "{} under {} ({:016x}, version {}{seed})",
+        scenario.name,
+        program.name,
+        xxhash_rust::xxh3::xxh3_64(whole.as_bytes()),
+        env!("CARGO_PKG_VERSION"),
+    )
 }
 
 /// A property about progress as the engine has it. A kernel BUG ends all calls: that it must not
@@ -335,7 +406,7 @@ fn claim(property: Property, cluster: &Cluster) -> Claim<'_, State> {
 
 /// The engine's verdict on a property. Two things are a deadlock: a cycle of waits, which the model
 /// sees, and a state in which nobody can move, which the engine sees; the shorter history counts.
-fn judge(outcome: &OutcomeOf<Checked<'_>>, property: Property) -> Verdict {
+fn judge(outcome: &Outcome<State, Action, Coverage>, property: Property) -> Verdict {
     let own = outcome.verdict(property.name());
     let for_ever = match own {
         Some(glock_engine::Verdict::Trapped(trap)) => Some(Walk::into_trap(trap)),

@@ -1,10 +1,11 @@
 //! The command line.
 
 use crate::catalog::Catalog;
-use crate::check::{Judged, Options, Report, Verdict};
+use crate::check::{Judged, Options, Report, Saving, Verdict};
 use crate::json::{CellDocument, Document, Histories};
 use crate::limits;
 use crate::matrix::Matrix;
+use crate::mistake::Mistake;
 use crate::output::Output;
 use crate::progress::Display;
 use crate::table::{Colours, Columns, Mark};
@@ -19,10 +20,14 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// Set by Ctrl-C, or when nobody reads the output any more.
 static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Set by SIGUSR1: the search is to be saved.
+static SAVE: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Memory for all searches together, unless the user says otherwise.
 const DEFAULT_MEMORY: usize = 1792 << 20;
@@ -96,6 +101,20 @@ struct CheckArgs {
     /// Give a cell up after so long, such as 60s
     #[arg(long, value_name = "TIME", value_parser = limits::time)]
     limit_time: Option<Duration>,
+    /// Keep fingerprints of the states only: less memory, and a small probability, which is
+    /// printed, that states are missed
+    #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "0")]
+    compact: Option<u64>,
+    /// Save the search to a file now and then, on SIGUSR1, and when it is given up or stopped
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// How often to save
+    #[arg(long, value_name = "TIME", value_parser = limits::time, default_value = "10m")]
+    #[arg(requires = "checkpoint")]
+    checkpoint_every: Duration,
+    /// Go on with the search saved in the checkpoint's file
+    #[arg(long, requires = "checkpoint")]
+    resume: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -256,7 +275,18 @@ impl Plan {
         if by_default {
             properties.extend(Property::SAFETY);
         }
-        if args.progress || by_default && few {
+        let progress = properties.iter().find(|p| p.kind() == Kind::Progress);
+        if let (Some(_), Some(name)) = (
+            args.compact,
+            progress
+                .map(|p| p.name())
+                .or(args.progress.then_some("--progress")),
+        ) {
+            return Err(Mistake::new(format!("{name} does not go with --compact"))
+                .help("progress is judged on all states and transitions, of which nothing is left")
+                .into());
+        }
+        if args.progress || by_default && few && args.compact.is_none() {
             let missing = |p: &Property| !properties.contains(p);
             let missing: Vec<_> = Property::PROGRESS.into_iter().filter(missing).collect();
             properties.extend(missing);
@@ -313,8 +343,11 @@ fn check(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Status> {
         None => Output::stdout(&STOP),
     };
     let progress = plan.progress();
+    let saving = saving(args, matrix.len())?;
     let options = Options {
         progress: &progress,
+        compact: args.compact,
+        saving,
         limits: Limits {
             states: args
                 .limit_states
@@ -341,6 +374,39 @@ fn check(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Status> {
     Ok(status)
 }
 
+/// How the search is to be saved.
+fn saving(args: &CheckArgs, cells: usize) -> miette::Result<Option<Saving<'_>>> {
+    let Some(path) = &args.checkpoint else {
+        return Ok(None);
+    };
+    if cells != 1 {
+        let message = format!("--checkpoint is for one search, and these are {cells}");
+        return Err(Mistake::new(message)
+            .help("give one design with -d and one scenario with -s")
+            .into());
+    }
+    if !args.resume && path.exists() {
+        let message = format!("{} exists", path.display());
+        return Err(Mistake::new(message)
+            .help("add --resume to go on with what is in it, or remove it")
+            .into());
+    }
+    save_on_signal();
+    Ok(Some(Saving {
+        path,
+        every: args.checkpoint_every,
+        when: &SAVE,
+        resume: args.resume,
+    }))
+}
+
+/// SIGUSR1 asks for a checkpoint. Without a handler, which only a strange system refuses, there are
+/// still those at intervals.
+fn save_on_signal() {
+    #[cfg(unix)]
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&SAVE));
+}
+
 /// Runs a matrix with progress on stderr, and calls `each` with the reports in order.
 fn explore_all(
     matrix: Matrix,
@@ -357,6 +423,9 @@ fn explore_all(
         reports.push(report);
     });
     display.clear();
+    for why in reports.iter().filter_map(|report| report.unsaved.as_ref()) {
+        complain(&format!("the search was not saved: {why}"));
+    }
     result
         .into_diagnostic()
         .wrap_err("a search ended without a verdict")?;
@@ -418,6 +487,7 @@ impl Plan {
             output.say("\n");
             output.say(&Mark::legend(&self.properties));
             output.say(&text::unknowns(reports, &self.properties));
+            output.say(&text::omission(reports));
             output.say(&text::unexecuted(reports));
         }
         let mut hidden = 0;
@@ -478,6 +548,7 @@ fn main_job(catalog: &Catalog) -> miette::Result<Status> {
         },
         threads: cores(),
         cancel: Some(&STOP),
+        ..Options::default()
     };
     let mut output = Output::stdout(&STOP);
     let columns = seed::columns(Columns::new(output.colours()));

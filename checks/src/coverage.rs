@@ -8,6 +8,7 @@ use glock_model::node::entry_of;
 use glock_model::program::{Entry, Op, Pc, Program, Val};
 use glock_model::scenario::{LockManager, OpKind, Pte, Scenario, VpageKind};
 use glock_model::task::{Status, Task};
+use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -150,12 +151,13 @@ impl Occurrence {
 }
 
 /// Sets of instructions executed and of things that occurred.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Coverage {
     /// Bit per instruction.
     executed: Vec<u64>,
     occurred: u64,
     /// Memory of the last recorder, to be used again.
+    #[serde(skip)]
     spare: Vec<(u8, Pc)>,
 }
 

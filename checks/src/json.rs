@@ -45,6 +45,8 @@ struct SearchDocument {
     depth: usize,
     bytes: usize,
     seconds: f64,
+    /// An upper bound of the probability that a state was missed.
+    omission: f64,
 }
 
 #[derive(Serialize)]
@@ -112,6 +114,7 @@ impl CellDocument {
                 depth: stats.depth,
                 bytes: stats.peak_bytes,
                 seconds: stats.elapsed.as_secs_f64(),
+                omission: report.omission,
             },
             properties: properties
                 .iter()

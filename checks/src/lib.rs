@@ -25,7 +25,7 @@ mod table;
 mod text;
 
 pub use catalog::Catalog;
-pub use check::{CheckError, Judged, Options, Report, Verdict, check};
+pub use check::{CheckError, Judged, Options, Report, Saving, Verdict, check};
 pub use checked::Checked;
 pub use coverage::{Coverage, Occurrence, SourceLine, lines};
 pub use history::Walk;

@@ -66,11 +66,30 @@ impl Display {
 fn describe(name: &str, progress: &Progress) -> String {
     let seconds = progress.elapsed.as_secs_f64().max(1e-3);
     // The numbers first: a narrow terminal cuts the end.
+    let left = match &progress.left {
+        Some(left) => format!(
+            "perhaps {} to {} left",
+            short(*left.start()),
+            short(*left.end())
+        ),
+        None => "growing".to_owned(),
+    };
     format!(
-        "{} states, {}/s, depth {}, queue {}: {name}",
+        "{} states, {left}, {}/s, depth {}, queue {}: {name}",
         grouped(progress.states),
         grouped((progress.states as f64 / seconds) as usize),
         progress.depth,
         grouped(progress.queue),
     )
+}
+
+/// A number of which only the size matters: "850", "12k", "3.4M".
+fn short(number: usize) -> String {
+    match number as f64 {
+        n if n < 1e3 => format!("{n}"),
+        n if n < 1e5 => format!("{:.1}k", n / 1e3),
+        n if n < 1e6 => format!("{:.0}k", n / 1e3),
+        n if n < 1e9 => format!("{:.1}M", n / 1e6),
+        n => format!("{:.1}G", n / 1e9),
+    }
 }

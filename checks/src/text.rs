@@ -131,6 +131,11 @@ fn completeness(report: &Report) -> String {
              any verdict"
                 .to_owned()
         }
+        None if report.omission > 0.0 => format!(
+            "every state that was found was looked at; fingerprints were kept, not states, and the \
+             probability that others were missed is at most {:.1e}",
+            report.omission
+        ),
         None => "every reachable state was looked at".to_owned(),
         Some(why) => format!("NOT EVERY STATE WAS LOOKED AT: {why}"),
     }
@@ -151,6 +156,20 @@ fn occurred(report: &Report) -> String {
         if !these.is_empty() {
             fold(&mut out, first, &these.join(", "));
         }
+    }
+    out
+}
+
+/// What a compact search may have missed, below the verdicts of many cells.
+pub(crate) fn omission(reports: &[Report]) -> String {
+    let most = reports.iter().map(|r| r.omission).fold(0.0, f64::max);
+    let mut out = String::new();
+    if most > 0.0 {
+        let told = format!(
+            "Fingerprints were kept, not states: the probability that a cell missed a state is at \
+             most {most:.1e}."
+        );
+        fold(&mut out, "", &told);
     }
     out
 }

@@ -506,7 +506,7 @@ impl<S: System> Running<'_, S> {
             let Err(mut vacant) = table.find(hash, equal) else {
                 continue;
             };
-            if Some(store.len()) == self.limits.states {
+            if self.limits.states.is_some_and(|limit| store.len() >= limit) {
                 return Err(Unfinished::States);
             }
             if store.len() == table.capacity() {
