@@ -15,8 +15,11 @@ use crate::system::System;
 /// whose hashes collide stay two states. `PartialEq` is enough, as stateright's own types do not all
 /// have `Eq`; a state that does not equal itself would be found anew for ever.
 ///
-/// The memory that a state owns outside of itself (the items of a `Vec`, say) is not counted, neither
-/// in the statistics nor against [`Limits::memory_bytes`](crate::Limits::memory_bytes).
+/// The memory that a state owns outside of itself (the items of a `Vec`, say) only the allocator
+/// knows. For such states the growth of the process's resident memory since the start of the search
+/// is what is counted, in the statistics and against
+/// [`Limits::memory_bytes`](crate::Limits::memory_bytes), with whatever else the process does
+/// meanwhile; where the system does not tell it, such memory is not counted.
 ///
 /// A stateright model does not say which of its states are finished, so deadlocks are looked for
 /// only after [`finished`](Self::finished) has told.

@@ -13,7 +13,9 @@
 use crate::bits::Bits;
 use crate::claim::Rules;
 use crate::graph::{Graph, bit};
+use crate::outcome::Unfinished;
 use crate::store::Index;
+use crate::watch::Watch;
 
 /// The colour of a state outside of every set.
 const NONE: u32 = 0;
@@ -30,7 +32,12 @@ pub(crate) struct Fair {
 }
 
 /// Decomposes the states in `allowed`.
-pub(crate) fn fair_states(graph: &Graph, allowed: &Bits, rules: Rules) -> Fair {
+pub(crate) fn fair_states(
+    graph: &Graph,
+    allowed: &Bits,
+    rules: Rules,
+    watch: &Watch<'_>,
+) -> Result<Fair, Unfinished> {
     let states = graph.states();
     let mut fair = Fair {
         going: Bits::new(states),
@@ -39,6 +46,7 @@ pub(crate) fn fair_states(graph: &Graph, allowed: &Bits, rules: Rules) -> Fair {
     };
     let everywhere: Vec<Index> = allowed.iter().collect();
     for &state in &everywhere {
+        watch.tick()?;
         fair.colour[state as usize] = 1;
         if may_stay(graph, state, rules) {
             fair.staying.insert(state);
@@ -53,7 +61,7 @@ pub(crate) fn fair_states(graph: &Graph, allowed: &Bits, rules: Rules) -> Fair {
             colour: colours,
             ..
         } = &mut fair;
-        finder.find(graph, &set, colour, colours, |component, colours| {
+        finder.find(graph, &set, colour, colours, watch, |component, colours| {
             if let [state] = *component
                 && (rules.may_stay || graph.edges(state).all(|(target, _)| target != state))
             {
@@ -76,9 +84,9 @@ pub(crate) fn fair_states(graph: &Graph, allowed: &Bits, rules: Rules) -> Fair {
                     sets.push((last_colour, left));
                 }
             }
-        });
+        })?;
     }
-    fair
+    Ok(fair)
 }
 
 /// Whether a run may stay in a state for ever, by itself.
@@ -166,8 +174,9 @@ impl Components {
         states: &[Index],
         colour: u32,
         colours: &mut [u32],
+        watch: &Watch<'_>,
         mut emit: impl FnMut(&[Index], &mut [u32]),
-    ) {
+    ) -> Result<(), Unfinished> {
         for &state in states {
             self.reach[state as usize] = 0;
         }
@@ -178,6 +187,7 @@ impl Components {
             }
             self.enter(graph, start, &mut number);
             while let Some(visit) = self.visits.last_mut() {
+                watch.tick()?;
                 let state = visit.state;
                 if visit.next == graph.range(state).end {
                     self.leave(colours, &mut emit);
@@ -198,6 +208,7 @@ impl Components {
                 }
             }
         }
+        Ok(())
     }
 
     fn enter(&mut self, graph: &Graph, state: Index, number: &mut u32) {
@@ -240,18 +251,26 @@ impl Components {
 }
 
 /// The states from which a state in `goal` can be reached.
-pub(crate) fn can_reach(graph: &Graph, goal: &Bits) -> Bits {
+pub(crate) fn can_reach(graph: &Graph, goal: &Bits, watch: &Watch<'_>) -> Result<Bits, Unfinished> {
     let states = graph.states();
     let everywhere: Vec<Index> = (0..states as Index).collect();
     let mut colours = vec![1; states];
     let mut can = goal.clone();
-    Components::new(states).find(graph, &everywhere, 1, &mut colours, |component, _| {
-        let reaches = component
-            .iter()
-            .any(|&state| can.has(state) || graph.edges(state).any(|(target, _)| can.has(target)));
-        if reaches {
-            component.iter().for_each(|&state| can.insert(state));
-        }
-    });
-    can
+    let mut components = Components::new(states);
+    components.find(
+        graph,
+        &everywhere,
+        1,
+        &mut colours,
+        watch,
+        |component, _| {
+            let reaches = component.iter().any(|&state| {
+                can.has(state) || graph.edges(state).any(|(target, _)| can.has(target))
+            });
+            if reaches {
+                component.iter().for_each(|&state| can.insert(state));
+            }
+        },
+    )?;
+    Ok(can)
 }

@@ -10,12 +10,13 @@ use crate::claim::{Claim, Condition, Goal, Rules};
 use crate::explored::Explored;
 use crate::fair::{can_reach, fair_states};
 use crate::graph::{Graph, bit};
-use crate::outcome::{Error, Lasso, Trap, Verdict};
+use crate::outcome::{Error, Lasso, Trap, Unfinished, Verdict};
 use crate::referee::Referee;
 use crate::replay::{find_step, replay};
 use crate::search::{Groups, VerdictOf};
 use crate::store::Index;
 use crate::system::{StateOf, System};
+use crate::watch::{Stop, Watch};
 
 /// A step of a cycle: the state it leads to, and its group.
 type Link = (Index, u8);
@@ -26,6 +27,7 @@ pub(crate) struct Judge<'a, S: System> {
     pub(crate) explored: &'a Explored<S>,
     pub(crate) graph: &'a Graph,
     pub(crate) groups: &'a Groups<'a, S>,
+    pub(crate) watch: Watch<'a>,
 }
 
 /// A lasso in numbers of states.
@@ -41,35 +43,46 @@ impl Found {
 }
 
 impl<S: System> Judge<'_, S> {
+    /// # Errors
+    ///
+    /// Those of running and examining a counterexample. That the watch wished an end is a verdict.
     pub(crate) fn decide(&self, claim: &Claim<'_, StateOf<S>>) -> Result<VerdictOf<S>, Error> {
+        match self.try_to_decide(claim) {
+            Ok(verdict) => Ok(verdict),
+            Err(Stop::Unfinished(why)) => Ok(Verdict::Unknown(why)),
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
+    fn try_to_decide(&self, claim: &Claim<'_, StateOf<S>>) -> Result<VerdictOf<S>, Stop> {
         let rules = claim.fairness.rules();
         let found = match &claim.goal {
             Goal::CanReach(condition) => return self.decide_can_reach(claim.name, condition),
             Goal::Eventually(condition) => {
-                let allowed = self.states_without(condition);
+                let allowed = self.states_without(condition)?;
                 let initial = self.explored.stats.levels[0] as Index;
                 let mut sources = Bits::new(self.graph.states());
                 (0..initial)
                     .filter(|&state| allowed.has(state))
                     .for_each(|state| sources.insert(state));
-                self.find(&sources, &allowed, rules)
+                self.find(&sources, &allowed, rules)?
             }
             Goal::InfinitelyOften(condition) => {
-                let allowed = self.states_without(condition);
-                self.find(&allowed, &allowed, rules)
+                let allowed = self.states_without(condition)?;
+                self.find(&allowed, &allowed, rules)?
             }
             Goal::LeadsTo(from, to) => {
-                let allowed = self.states_without(to);
+                let allowed = self.states_without(to)?;
                 let mut sources = allowed.clone();
-                self.states_without(from)
+                self.states_without(from)?
                     .iter()
                     .for_each(|state| sources.remove(state));
-                self.find(&sources, &allowed, rules)
+                self.find(&sources, &allowed, rules)?
             }
         };
         match found {
             None => Ok(Verdict::Holds),
-            Some(found) => self.report(claim, rules, &found),
+            Some(found) => Ok(self.report(claim, rules, &found)?),
         }
     }
 
@@ -77,14 +90,14 @@ impl<S: System> Judge<'_, S> {
         &self,
         name: &'static str,
         condition: &Condition<'_, StateOf<S>>,
-    ) -> Result<VerdictOf<S>, Error> {
+    ) -> Result<VerdictOf<S>, Stop> {
         let states = self.graph.states();
-        let without = self.states_without(condition);
+        let without = self.states_without(condition)?;
         let mut goal = Bits::new(states);
         (0..states as Index)
             .filter(|&state| !without.has(state))
             .for_each(|state| goal.insert(state));
-        let can = can_reach(self.graph, &goal);
+        let can = can_reach(self.graph, &goal, &self.watch)?;
         // States are numbered by their distance, so the first is a nearest one.
         let Some(first) = (0..states as Index).find(|&state| !can.has(state)) else {
             return Ok(Verdict::Holds);
@@ -104,9 +117,10 @@ impl<S: System> Judge<'_, S> {
     }
 
     /// The states in which a condition is false, and beyond which the model goes.
-    fn states_without(&self, condition: &Condition<'_, StateOf<S>>) -> Bits {
+    fn states_without(&self, condition: &Condition<'_, StateOf<S>>) -> Result<Bits, Unfinished> {
         let mut without = Bits::new(self.graph.states());
         for index in 0..self.graph.states() as Index {
+            self.watch.tick()?;
             let is_true = |state: &StateOf<S>| condition(state);
             if !self.graph.stopped.has(index)
                 && !self.system.with_state(&self.explored.store, index, is_true)
@@ -114,36 +128,50 @@ impl<S: System> Judge<'_, S> {
                 without.insert(index);
             }
         }
-        without
+        Ok(without)
     }
 
     /// A fair run that comes to one of `sources` somehow and stays in `allowed` from then on.
-    fn find(&self, sources: &Bits, allowed: &Bits, rules: Rules) -> Option<Found> {
+    fn find(
+        &self,
+        sources: &Bits,
+        allowed: &Bits,
+        rules: Rules,
+    ) -> Result<Option<Found>, Unfinished> {
         if sources.is_empty() {
-            return None;
+            return Ok(None);
         }
-        let fair = fair_states(self.graph, allowed, rules);
+        let fair = fair_states(self.graph, allowed, rules, &self.watch)?;
         let staying = self
-            .nearest(sources, allowed, &fair.staying)
+            .nearest(sources, allowed, &fair.staying)?
             .map(|stem| Found {
                 stem,
                 cycle: Vec::new(),
             });
-        let going = self.nearest(sources, allowed, &fair.going).map(|stem| {
-            let entry = *stem.last().expect("a stem has a state");
-            let cycle = Tour::new(self.graph, &fair.colour, entry, rules).cycle();
-            Found { stem, cycle }
-        });
-        staying.into_iter().chain(going).min_by_key(Found::len)
+        let going = match self.nearest(sources, allowed, &fair.going)? {
+            None => None,
+            Some(stem) => {
+                let entry = *stem.last().expect("a stem has a state");
+                let tour = Tour::new(self.graph, &fair.colour, entry, rules, &self.watch);
+                let cycle = tour.cycle()?;
+                Some(Found { stem, cycle })
+            }
+        };
+        Ok(staying.into_iter().chain(going).min_by_key(Found::len))
     }
 
     /// A shortest way from an initial state to one in `wanted`, if it has to stay in `allowed` from
     /// one of `sources` on.
-    fn nearest(&self, sources: &Bits, allowed: &Bits, wanted: &Bits) -> Option<Vec<Index>> {
+    fn nearest(
+        &self,
+        sources: &Bits,
+        allowed: &Bits,
+        wanted: &Bits,
+    ) -> Result<Option<Vec<Index>>, Unfinished> {
         const UNSEEN: Index = Index::MAX;
         const SOURCE: Index = Index::MAX - 1;
         if wanted.is_empty() {
-            return None;
+            return Ok(None);
         }
         let mut from = vec![UNSEEN; self.graph.states()];
         let mut frontier = Vec::new();
@@ -169,13 +197,14 @@ impl<S: System> Judge<'_, S> {
                 }
                 let mut way = self.explored.way_to(at);
                 way.extend(within.into_iter().rev().skip(1));
-                return Some(way);
+                return Ok(Some(way));
             }
             if frontier.is_empty() && level.is_none() {
-                return None;
+                return Ok(None);
             }
             let mut next = Vec::new();
             for state in frontier {
+                self.watch.tick()?;
                 for (target, _) in self.graph.edges(state) {
                     if allowed.has(target) && from[target as usize] == UNSEEN {
                         from[target as usize] = state;
@@ -220,37 +249,45 @@ struct Tour<'a> {
     colour: u32,
     entry: Index,
     rules: Rules,
+    watch: &'a Watch<'a>,
 }
 
 impl<'a> Tour<'a> {
-    fn new(graph: &'a Graph, colours: &'a [u32], entry: Index, rules: Rules) -> Self {
+    fn new(
+        graph: &'a Graph,
+        colours: &'a [u32],
+        entry: Index,
+        rules: Rules,
+        watch: &'a Watch<'a>,
+    ) -> Self {
         Self {
             graph,
             colours,
             colour: colours[entry as usize],
             entry,
             rules,
+            watch,
         }
     }
 
     /// A short fair cycle through the entry.
-    fn cycle(&self) -> Vec<Link> {
+    fn cycle(&self) -> Result<Vec<Link>, Unfinished> {
         let home = |target: Index, _| target == self.entry;
-        let mut walk = self.walk(self.entry, home);
+        let mut walk = self.walk(self.entry, home)?;
         let mut owed = self.owed(&walk);
         if owed == 0 {
-            return walk;
+            return Ok(walk);
         }
         // Meet what the shortest cycle owes, the nearest first, and come home.
         walk.clear();
         while owed != 0 {
             let at = walk.last().map_or(self.entry, |&(state, _)| state);
-            walk.extend(self.walk(at, |target, group| self.meets(owed, target, group)));
+            walk.extend(self.walk(at, |target, group| self.meets(owed, target, group))?);
             owed = self.owed(&walk);
         }
-        self.come_home(&mut walk);
+        self.come_home(&mut walk)?;
         match self.owed(&walk) {
-            0 => walk,
+            0 => Ok(walk),
             // On the way home something more became owed.
             _ => self.everything(),
         }
@@ -262,11 +299,12 @@ impl<'a> Tour<'a> {
         (bit(group) | self.rules.weak & !self.graph.enabled(target)) & owed != 0
     }
 
-    fn come_home(&self, walk: &mut Vec<Link>) {
+    fn come_home(&self, walk: &mut Vec<Link>) -> Result<(), Unfinished> {
         let at = walk.last().map_or(self.entry, |&(state, _)| state);
         if at != self.entry || walk.is_empty() {
-            walk.extend(self.walk(at, |target, _| target == self.entry));
+            walk.extend(self.walk(at, |target, _| target == self.entry)?);
         }
+        Ok(())
     }
 
     /// The groups that a cycle through the entry along this walk neglects unfairly.
@@ -287,30 +325,35 @@ impl<'a> Tour<'a> {
 
     /// A round that takes for every strongly fair group, if it is enabled anywhere in the set, one
     /// of its steps, and for every weakly fair one a step or a state where it is not enabled.
-    fn everything(&self) -> Vec<Link> {
+    fn everything(&self) -> Result<Vec<Link>, Unfinished> {
         let mut walk: Vec<Link> = Vec::new();
         let mut missing = self.rules.strong | self.rules.weak & self.graph.enabled(self.entry);
         loop {
             let at = walk.last().map_or(self.entry, |&(state, _)| state);
-            let further = self.walk(at, |target, group| self.meets(missing, target, group));
+            let further = self.walk(at, |target, group| self.meets(missing, target, group))?;
             let Some(&(target, group)) = further.last() else {
                 break;
             };
             missing &= !(bit(group) | self.rules.weak & !self.graph.enabled(target));
             walk.extend(further);
         }
-        self.come_home(&mut walk);
-        walk
+        self.come_home(&mut walk)?;
+        Ok(walk)
     }
 
     /// A shortest walk within the set, at least one step long, whose last step is accepted; empty if
     /// there is none. Steps that change nothing are left out unless runs may consist of them.
-    fn walk(&self, start: Index, accept: impl Fn(Index, u8) -> bool) -> Vec<Link> {
+    fn walk(
+        &self,
+        start: Index,
+        accept: impl Fn(Index, u8) -> bool,
+    ) -> Result<Vec<Link>, Unfinished> {
         let mut from: HashMap<Index, Link> = HashMap::new();
         let mut frontier = vec![start];
         while !frontier.is_empty() {
             let mut next = Vec::new();
             for state in frontier {
+                self.watch.tick()?;
                 for (target, group) in self.graph.edges(state) {
                     if self.colours[target as usize] != self.colour
                         || self.rules.may_stay && target == state
@@ -326,7 +369,7 @@ impl<'a> Tour<'a> {
                             at = before;
                         }
                         walk.reverse();
-                        return walk;
+                        return Ok(walk);
                     }
                     if target != start && !from.contains_key(&target) {
                         from.insert(target, (state, group));
@@ -336,6 +379,6 @@ impl<'a> Tour<'a> {
             }
             frontier = next;
         }
-        Vec::new()
+        Ok(Vec::new())
     }
 }

@@ -15,9 +15,12 @@
 //! A model that implements [`PackedModel`] has its states stored in a few words each; any other
 //! stateright model runs through [`Exact`].
 //!
-//! What is not here: symmetry (but see [`PackedModel::pack`]), partial-order reduction, storage of
-//! fingerprints instead of states, and checkpoints. Models with more than `2^31 - 2` states, 64
-//! properties of one kind or 64 groups of steps are refused.
+//! * **Long runs.** A search keeps within its [`Limits`], says how much is left, and can be saved to
+//!   disk and gone on with ([`Checkpoint`]); [`Compact`] keeps fingerprints instead of states and
+//!   says how likely that missed something.
+//!
+//! What is not here: partial-order reduction. Models with more than `2^31 - 2` states, 64 properties
+//! of one kind or 64 groups of steps are refused.
 //!
 //! ```
 //! use glock_engine::{Exact, Search, Verdict, DEADLOCK};
@@ -81,6 +84,7 @@ mod search;
 mod store;
 mod system;
 mod table;
+mod watch;
 
 pub use checkpoint::{Checkpoint, Persist};
 pub use claim::{Claim, Fairness, MAX_GROUPS};

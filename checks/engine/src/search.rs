@@ -39,6 +39,7 @@ use crate::outcome::{Error, Outcome, Unfinished, Verdict};
 use crate::store::{Index, Store};
 use crate::system::{ActionOf, StateOf, System};
 use crate::table::{MAX_STATES, Table};
+use crate::watch::Watch;
 
 /// States expanded at a time by one thread.
 const CHUNK: usize = 256;
@@ -54,8 +55,7 @@ pub struct Limits {
     /// The most memory to use for states, table and buffers, and for transitions if there are claims,
     /// in bytes. It is not exceeded by more than what a few thousand states need.
     pub memory_bytes: Option<usize>,
-    /// The most time to take. Looked at every few thousand states, and before each claim, but not
-    /// while one is being decided.
+    /// The most time to take. Looked at every few thousand states, while claims are decided, too.
     pub time: Option<Duration>,
     /// The most steps to go from the initial states: states at this distance are looked at but not
     /// expanded.
@@ -622,17 +622,15 @@ impl<S: System> Running<'_, S> {
             Err(why) => return unknown(why),
         };
         self.explored.stats.peak_bytes = self.explored.stats.peak_bytes.max(peak);
+        let may_go_on = || self.may_go_on();
         let judge = Judge {
             system: self.system,
             explored: &self.explored,
             graph: &graph,
             groups,
+            watch: Watch::new(&may_go_on),
         };
-        let decide = |claim: &&Claim<'_, _>| match self.may_go_on() {
-            Ok(()) => judge.decide(claim),
-            Err(why) => Ok(Verdict::Unknown(why)),
-        };
-        claims.iter().map(decide).collect()
+        claims.iter().map(|claim| judge.decide(claim)).collect()
     }
 
     /// After a limit on size: evaluates the properties in the states that are stored but will not

@@ -5,7 +5,7 @@ mod systems;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use glock_engine::{DEADLOCK, Exact, Limits, Outcome, Search, Unfinished, Verdict};
+use glock_engine::{Claim, DEADLOCK, Exact, Limits, Outcome, Search, Unfinished, Verdict};
 use stateright::{Model, Property};
 use systems::graph::Graph;
 use systems::two_phase_commit::TwoPhaseCommit;
@@ -132,6 +132,28 @@ fn a_cancelled_search_ends_in_unknown() {
         .unwrap();
     assert_unfinished(&outcome, Unfinished::Cancelled);
     assert_eq!(outcome.stats.depth, 22);
+}
+
+#[test]
+fn a_claim_is_given_up_while_it_is_being_decided() {
+    let cancel = AtomicBool::new(false);
+    let system = TwoPhaseCommit(7);
+    let outcome = Search::new(&system)
+        .cancel(&cancel)
+        .claim(Claim::can_reach("patient", |_| true))
+        .claim(Claim::can_reach("cancelled half-way", |_| {
+            cancel.store(true, Ordering::Relaxed);
+            true
+        }))
+        .claim(Claim::can_reach("too late", |_| true))
+        .run()
+        .unwrap();
+    assert!(outcome.exhaustive());
+    assert_eq!(outcome.verdict("patient"), Some(&Verdict::Holds));
+    for name in ["cancelled half-way", "too late"] {
+        let unknown = Verdict::Unknown(Unfinished::Cancelled);
+        assert_eq!(outcome.verdict(name), Some(&unknown), "{name}");
+    }
 }
 
 #[test]
