@@ -218,7 +218,7 @@ impl<'a, S: System> Search<'a, S> {
     }
 }
 
-fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>, Error> {
+pub(crate) fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>, Error> {
     if threads == 1 {
         return Ok(None);
     }
@@ -232,13 +232,13 @@ fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>, Error> {
 /// The model's properties, apart by kind.
 pub(crate) struct Properties<M: Model> {
     pub(crate) all: Vec<Property<M>>,
-    always: Vec<Property<M>>,
-    sometimes: Vec<Property<M>>,
+    pub(crate) always: Vec<Property<M>>,
+    pub(crate) sometimes: Vec<Property<M>>,
     deadlock: bool,
 }
 
 impl<M: Model> Properties<M> {
-    fn of<S: System<Model = M>>(system: &S) -> Result<Self, Error> {
+    pub(crate) fn of<S: System<Model = M>>(system: &S) -> Result<Self, Error> {
         let all = system.model().properties();
         let kind = |wanted: Expectation| -> Vec<_> {
             all.iter()
@@ -276,7 +276,7 @@ impl<M: Model> Properties<M> {
     }
 
     /// The names in the order of the outcome, each with the place of its first finding.
-    fn names(&self) -> impl Iterator<Item = (&'static str, Expectation, Option<Place>)> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&'static str, Expectation, Option<Place>)> {
         let mut seen = (0, 0);
         self.all
             .iter()
@@ -299,11 +299,29 @@ impl<M: Model> Properties<M> {
                     .then_some((DEADLOCK, Expectation::Always, Some(Place::Deadlock))),
             )
     }
+
+    /// Whether a state decides a property, as the model says when asked anew.
+    pub(crate) fn decided<S: System<Model = M>>(
+        &self,
+        system: &S,
+        place: Place,
+        state: &M::State,
+    ) -> bool {
+        match place {
+            Place::Always(i) => system.violated(state, &self.always) >> i & 1 == 1,
+            Place::Sometimes(i) => system.reached(state, &self.sometimes) >> i & 1 == 1,
+            Place::Deadlock => {
+                system.deadlocked(state) == Some(true)
+                    && !system.stop_at(state)
+                    && system.steps(state).is_empty()
+            }
+        }
+    }
 }
 
 /// A property that a single state decides: which of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     Always(u32),
     Sometimes(u32),
     Deadlock,
@@ -311,15 +329,15 @@ enum Place {
 
 /// For each property the first state, if any, that decides it.
 #[derive(Clone, Default)]
-struct Found {
+pub(crate) struct Found {
     always: u64,
     sometimes: u64,
     deadlock: bool,
-    first: Vec<(Place, Index)>,
+    pub(crate) first: Vec<(Place, Index)>,
 }
 
 impl Found {
-    fn note(&mut self, place: Place, index: Index) {
+    pub(crate) fn note(&mut self, place: Place, index: Index) {
         if !self.has(place) {
             match place {
                 Place::Always(i) => self.always |= 1 << i,
@@ -330,7 +348,7 @@ impl Found {
         }
     }
 
-    fn has(&self, place: Place) -> bool {
+    pub(crate) fn has(&self, place: Place) -> bool {
         match place {
             Place::Always(i) => self.always >> i & 1 == 1,
             Place::Sometimes(i) => self.sometimes >> i & 1 == 1,
@@ -347,14 +365,17 @@ impl Found {
 }
 
 /// What [`StopWhen`] asks for.
-enum Goal {
+pub(crate) enum Goal {
     None,
     All(Vec<Option<Place>>),
     Any(Vec<Option<Place>>),
 }
 
 impl Goal {
-    fn new<M: Model>(stop_when: &StopWhen, properties: &Properties<M>) -> Result<Self, Error> {
+    pub(crate) fn new<M: Model>(
+        stop_when: &StopWhen,
+        properties: &Properties<M>,
+    ) -> Result<Self, Error> {
         let places = |names: &[String]| {
             names
                 .iter()
@@ -380,7 +401,7 @@ impl Goal {
         })
     }
 
-    fn reached(&self, found: &Found) -> bool {
+    pub(crate) fn reached(&self, found: &Found) -> bool {
         let has = |place: &Option<Place>| place.is_some_and(|place| found.has(place));
         match self {
             Self::None => false,
@@ -499,15 +520,7 @@ impl<S: System> Explored<S> {
         index: Index,
     ) -> Result<Run<S>, Error> {
         let run = replay(system, &self.store, &self.way_to(index), name)?;
-        let last = run.last();
-        let decided = match place {
-            Place::Always(i) => system.violated(last, &self.properties.always) >> i & 1 == 1,
-            Place::Sometimes(i) => system.reached(last, &self.properties.sometimes) >> i & 1 == 1,
-            Place::Deadlock => {
-                system.deadlocked(last) == Some(true) && system.steps(last).is_empty()
-            }
-        };
-        match decided {
+        match self.properties.decided(system, place, run.last()) {
             true => Ok(run),
             false => Err(Error::Replay {
                 property: name,
@@ -708,7 +721,7 @@ impl<S: System> Chunk<S> {
 }
 
 /// The positions of the bits that are set.
-fn ones(bits: u64) -> impl Iterator<Item = u32> {
+pub(crate) fn ones(bits: u64) -> impl Iterator<Item = u32> {
     (0..64)
         .filter(move |i| bits >> i & 1 == 1)
         .take(bits.count_ones() as usize)

@@ -2,4 +2,5 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod graph;
+pub mod lanes;
 pub mod two_phase_commit;
