@@ -21,6 +21,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+mod walk;
+
 /// Set by Ctrl-C, or when nobody reads the output any more.
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -47,6 +49,8 @@ struct Cli {
 enum Command {
     /// Check designs under scenarios
     Check(CheckArgs),
+    /// Walk at random through a cell that is too large to check
+    Walk(walk::WalkArgs),
     /// List the designs that come with the tool
     Designs,
     /// List the scenarios that come with the tool
@@ -173,6 +177,7 @@ fn run(cli: Cli) -> miette::Result<Status> {
     match cli.command {
         None => main_job(&catalog),
         Some(Command::Check(args)) => check(&catalog, &args),
+        Some(Command::Walk(args)) => walk::walk(&catalog, &args),
         Some(Command::Designs) => designs(&catalog),
         Some(Command::Scenarios) => scenarios(&catalog),
         Some(Command::Explain { name }) => print(&explain::explain(&catalog, &name)?),
