@@ -99,7 +99,8 @@ impl WalkArgs {
         let properties = once_each(&self.property, |name| catalog.property(name))?;
         match properties.iter().find(|p| p.kind() == Kind::Progress) {
             Some(property) => Err(Mistake::new(format!(
-                "{} is about runs that never end, and a walk ends",
+                "random walks cannot judge {}: it is about everything that may follow, and a \
+                 walk goes one way",
                 property.name()
             ))
             .help(format!(
@@ -124,6 +125,7 @@ impl WalkArgs {
             steps,
             ..
         } = self;
+        let (design, scenario) = (word(design), word(scenario));
         let mut command = format!("glock walk -d {design} -s {scenario}");
         for property in &self.property {
             command += &format!(" -p {property}");
@@ -134,6 +136,15 @@ impl WalkArgs {
             Strategy::Priority { changes } => format!(" --strategy priority --changes {changes}"),
         };
         command
+    }
+}
+
+/// A word of a command line; in quotes if a shell would take it for something else.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+    match text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("{text:?}"),
     }
 }
 
