@@ -50,6 +50,15 @@ enum Command {
     /// Check designs under scenarios
     Check(CheckArgs),
     /// Walk at random through a cell that is too large to check
+    ///
+    /// Random walks find violations and never show that something holds.
+    ///
+    /// What is found is shrunk to a short history, which need not be the shortest; `glock check` gives
+    /// the shortest one where it can look at every state. The same options give the same report, on
+    /// every machine and for any number of threads, unless the time limit is reached.
+    ///
+    /// Exit status: 1 something is violated, 2 bad input, 3 nothing was found, which says
+    /// nothing about what there is; never 0.
     Walk(walk::WalkArgs),
     /// List the designs that come with the tool
     Designs,

@@ -20,14 +20,6 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Random walks find violations and never show that something holds.
-///
-/// What is found is shrunk to a short history, which need not be the shortest; `glock check` gives
-/// the shortest one where it can look at every state. The same options give the same report, on
-/// every machine and for any number of threads, unless the time limit is reached.
-///
-/// Exit status: 1 something is violated, 2 bad input, 3 nothing was found, which says
-/// nothing about what there is; never 0.
 #[derive(Debug, Args)]
 pub(super) struct WalkArgs {
     /// The design: a name, or the path of a .design file

@@ -49,7 +49,7 @@ impl Chance {
 /// Who moves next in one walk.
 pub(super) enum Scheduler {
     Uniform,
-    Priority(Priorities),
+    Priority(Box<Priorities>),
 }
 
 /// The environment's steps are those of one more thread.
@@ -113,7 +113,7 @@ impl Scheduler {
         match strategy {
             Strategy::Uniform => Self::Uniform,
             Strategy::Priority { changes } => {
-                Self::Priority(Priorities::new(changes, length, chance))
+                Self::Priority(Box::new(Priorities::new(changes, length, chance)))
             }
         }
     }
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_thread_that_spins_does_not_keep_others_from_moving_for_ever() {
         let mut chance = Chance::new(0, 0);
-        let mut scheduler = Scheduler::Priority(three(vec![]));
+        let mut scheduler = Scheduler::Priority(Box::new(three(vec![])));
         let groups = [Some(0), Some(1)].into_iter();
         let mut movers = |steps: std::ops::Range<usize>| {
             let chosen = steps.map(|step| scheduler.choose(step, groups.clone(), &mut chance));
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn steps_of_one_thread_are_chosen_uniformly() {
         let mut chance = Chance::new(0, 0);
-        let mut scheduler = Scheduler::Priority(three(vec![]));
+        let mut scheduler = Scheduler::Priority(Box::new(three(vec![])));
         let groups = [Some(1), Some(0), Some(1), None].into_iter();
         let mut counts = [0; 4];
         for _ in 0..1000 {
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_group_beyond_all_groups_is_refused() {
         let mut chance = Chance::new(0, 0);
-        let mut scheduler = Scheduler::Priority(three(vec![]));
+        let mut scheduler = Scheduler::Priority(Box::new(three(vec![])));
         let groups = [Some(64)].into_iter();
         let chosen = scheduler.choose(0, groups, &mut chance);
         assert_eq!(chosen, Err(Error::Group(64)));

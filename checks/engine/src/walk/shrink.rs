@@ -207,7 +207,7 @@ where
         self.effort = total / 4;
         run = self.without_needless_steps(run);
         self.effort += total - total / 4;
-        let mut shortest = self.from_the_start(&mut run);
+        let mut shortest = self.by_search(&mut run);
         for budget in ROUNDS {
             let mut shorter = false;
             while !shortest && self.by_shortcuts(&mut run, budget) {
@@ -215,7 +215,7 @@ where
                 shorter = true;
             }
             if shorter {
-                shortest = self.from_the_start(&mut run);
+                shortest = self.by_search(&mut run);
             }
         }
         Shrunk { run, shortest }
@@ -299,7 +299,7 @@ where
     }
 
     /// Looks for a shorter way from any initial state; whether there is surely none in the end.
-    fn from_the_start(&mut self, run: &mut Run<S>) -> bool {
+    fn by_search(&mut self, run: &mut Run<S>) -> bool {
         loop {
             let (mut marks, _) = numbered(self.system, run);
             match self.search(run, &mut marks, 0, WIDE) {
