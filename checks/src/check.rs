@@ -160,7 +160,7 @@ impl Options<'_> {
 }
 
 /// How often a search reports its progress.
-const REPORT_EVERY: Duration = Duration::from_millis(100);
+pub(crate) const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// Why a cell cannot be checked.
 #[derive(Debug, thiserror::Error)]
@@ -221,6 +221,11 @@ impl Report {
     /// The verdict on a property.
     pub fn verdict(&self, property: Property) -> &Verdict {
         &self.judged[property as usize].verdict
+    }
+
+    /// Whether any state was looked at.
+    pub(crate) fn was_looked_at(&self) -> bool {
+        self.stats.states > 0 || !self.coverage.is_empty()
     }
 
     /// The lines of the design that were never executed although this scenario's operations could

@@ -93,6 +93,13 @@ impl PackedModel for Checked<'_> {
         coverage.keep(recorder);
     }
 
+    fn record(&self, state: &State, action: &Action, next: &State, coverage: &mut Coverage) {
+        let recorder = coverage.recorder();
+        self.0.step(state, *action, &mut &recorder);
+        recorder.taken(self.0, *action, next);
+        coverage.keep(recorder);
+    }
+
     /// Where only the budget of expiring hold times is used up, nobody is deadlocked; a cycle of
     /// waits is seen there as everywhere.
     fn is_finished(&self, state: &State) -> bool {

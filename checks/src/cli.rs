@@ -23,6 +23,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+mod walk;
+
 /// Set by Ctrl-C, or when nobody reads the output any more.
 static STOP: AtomicBool = AtomicBool::new(false);
 
@@ -52,6 +54,17 @@ struct Cli {
 enum Command {
     /// Check designs under scenarios
     Check(CheckArgs),
+    /// Walk at random through a cell that is too large to check
+    ///
+    /// Random walks find violations and never show that something holds.
+    ///
+    /// What is found is shrunk to a short history, which need not be the shortest; `glock check` gives
+    /// the shortest one where it can look at every state. The same options give the same report, on
+    /// every machine and for any number of threads, unless the time limit is reached.
+    ///
+    /// Exit status: 1 something is violated, 2 bad input, 3 nothing was found, which says
+    /// nothing about what there is; never 0.
+    Walk(walk::WalkArgs),
     /// List the designs that come with the tool
     Designs,
     /// List the scenarios that come with the tool
@@ -192,6 +205,7 @@ fn run(cli: Cli) -> miette::Result<Status> {
     match cli.command {
         None => main_job(&catalog),
         Some(Command::Check(args)) => check(&catalog, &args),
+        Some(Command::Walk(args)) => walk::walk(&catalog, &args),
         Some(Command::Designs) => designs(&catalog),
         Some(Command::Scenarios) => scenarios(&catalog),
         Some(Command::Explain { name }) => print(&explain::explain(&catalog, &name)?),

@@ -181,6 +181,11 @@ impl Coverage {
             .is_some_and(|word| word >> (pc % 64) & 1 == 1)
     }
 
+    /// Was nothing executed at all?
+    pub(crate) fn is_empty(&self) -> bool {
+        self.executed.is_empty()
+    }
+
     /// Did this occur?
     pub fn occurred(&self, what: Occurrence) -> bool {
         self.occurred & what.bit() != 0

@@ -50,7 +50,7 @@ struct SearchDocument {
 }
 
 #[derive(Serialize)]
-struct PropertyDocument {
+pub(crate) struct PropertyDocument {
     name: &'static str,
     /// Does a violation count?
     demanded: bool,
@@ -73,7 +73,7 @@ struct PropertyDocument {
 }
 
 #[derive(Serialize)]
-struct LineDocument {
+pub(crate) struct LineDocument {
     design: String,
     line: u32,
     function: String,
@@ -92,11 +92,16 @@ impl Document {
 
     /// The text, with a line end.
     pub(crate) fn text(&self) -> String {
-        // Numbers, strings, lists: nothing that could fail to be written.
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        text
+        pretty(self)
     }
+}
+
+/// A document as text, with a line end.
+pub(crate) fn pretty(document: &impl Serialize) -> String {
+    // Numbers, strings, lists: nothing that could fail to be written.
+    let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 impl CellDocument {
@@ -138,7 +143,7 @@ pub(crate) enum Histories {
 }
 
 impl PropertyDocument {
-    fn new(report: &Report, judged: &Judged, histories: Histories) -> Self {
+    pub(crate) fn new(report: &Report, judged: &Judged, histories: Histories) -> Self {
         let walk = judged.verdict.history();
         PropertyDocument {
             name: judged.property.name(),

@@ -4,6 +4,9 @@
 //! [`Report`]: a verdict per property, the counts of the search, what happened on the way and what
 //! never did. [`Matrix`] runs many cells side by side and hands their reports out in order.
 //!
+//! [`walk`] takes random walks through a cell that is too large to explore, and gives a
+//! [`WalkReport`].
+//!
 //! A verdict never claims more than was explored; see [`Verdict`].
 
 mod catalog;
@@ -23,6 +26,7 @@ mod progress;
 mod seed;
 mod table;
 mod text;
+mod walks;
 
 pub use catalog::Catalog;
 pub use check::{CheckError, Judged, Options, Report, Saving, Verdict, check};
@@ -32,3 +36,4 @@ pub use history::Walk;
 pub use matrix::{Cell, Matrix};
 pub use mistake::Mistake;
 pub use table::Mark;
+pub use walks::{WalkOptions, WalkReport, walk};

@@ -1,7 +1,7 @@
 //! How far the searches are, on a terminal; nothing otherwise.
 
 use crate::table::grouped;
-use glock_engine::Progress;
+use glock_engine::{Progress, WalkProgress};
 use glock_model::cluster::Cluster;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -43,6 +43,22 @@ impl Display {
         move |progress| {
             if let Some(bar) = &bar {
                 bar.set_message(describe(&name, progress));
+            }
+        }
+    }
+
+    /// A listener for random walks about to start.
+    pub(crate) fn walk_listener(&self, cell: &Cluster) -> impl FnMut(&WalkProgress) + use<> {
+        let bar = self.jobs.first().cloned();
+        let name = format!("{} under {}", cell.scenario().name, cell.program().name);
+        move |progress| {
+            if let Some(bar) = &bar {
+                bar.set_message(format!(
+                    "{} walks, {} steps, {} found: {name}",
+                    grouped(progress.walks),
+                    grouped(progress.steps),
+                    progress.found,
+                ));
             }
         }
     }

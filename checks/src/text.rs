@@ -60,13 +60,7 @@ pub(crate) fn cell(report: &Report, properties: &[Property], columns: Columns) -
     fold(&mut out, "  ", &bounds(report));
     fold(&mut out, "  ", &counts(report));
     fold(&mut out, "  ", &completeness(report));
-    for switch in report.switches() {
-        fold(
-            &mut out,
-            "  ",
-            &format!("switch {switch}, which is not the default"),
-        );
-    }
+    out += &switches(report);
     out.push('\n');
     let columns = columns.left("property", 20).left("verdict", 52);
     out += &columns.head();
@@ -89,7 +83,7 @@ pub(crate) fn cell(report: &Report, properties: &[Property], columns: Columns) -
 }
 
 /// "Holds" means "holds for these bounds".
-fn bounds(report: &Report) -> String {
+pub(crate) fn bounds(report: &Report) -> String {
     let scenario = report.cluster.scenario();
     let events = &scenario.events;
     let demands: u32 = events.demands.iter().map(|d| u32::from(d.budget)).sum();
@@ -141,7 +135,7 @@ fn completeness(report: &Report) -> String {
     }
 }
 
-fn occurred(report: &Report) -> String {
+pub(crate) fn occurred(report: &Report) -> String {
     let (yes, no): (Vec<_>, Vec<_>) = Occurrence::ALL
         .into_iter()
         .filter(|&what| report.coverage.occurred(what) || possible(&report.cluster, what))
@@ -177,7 +171,7 @@ pub(crate) fn omission(reports: &[Report]) -> String {
 /// The lines that none of these cells executed although one could have; nothing if there is none.
 pub(crate) fn unexecuted(reports: &[Report]) -> String {
     let mut all: BTreeMap<(&str, SourceLine), bool> = BTreeMap::new();
-    for report in reports.iter().filter(|report| report.stats.states > 0) {
+    for report in reports.iter().filter(|report| report.was_looked_at()) {
         for (line, executed) in lines(&report.cluster, &report.coverage) {
             *all.entry((report.design(), line)).or_default() |= executed;
         }
@@ -224,12 +218,15 @@ pub(crate) fn story(report: &Report, property: Property, walk: &Walk) -> String 
 pub(crate) fn scenario_head(report: &Report) -> String {
     let mut out = format!("\n{}\n", report.scenario());
     fold(&mut out, "  ", &bounds(report));
+    out + &switches(report)
+}
+
+/// What is not as it is by default, a line each.
+pub(crate) fn switches(report: &Report) -> String {
+    let mut out = String::new();
     for switch in report.switches() {
-        fold(
-            &mut out,
-            "  ",
-            &format!("switch {switch}, which is not the default"),
-        );
+        let text = format!("switch {switch}, which is not the default");
+        fold(&mut out, "  ", &text);
     }
     out
 }

@@ -596,6 +596,7 @@ fn help_fits_a_terminal() {
     for args in [
         &["--help"][..],
         &["check", "--help"],
+        &["walk", "--help"],
         &["explore", "--help"],
     ] {
         let output = glock(args);

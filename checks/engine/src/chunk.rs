@@ -204,7 +204,7 @@ impl<S: System> Chunk<S> {
 }
 
 /// The positions of the bits that are set.
-fn ones(bits: u64) -> impl Iterator<Item = u32> {
+pub(crate) fn ones(bits: u64) -> impl Iterator<Item = u32> {
     (0..64)
         .filter(move |i| bits >> i & 1 == 1)
         .take(bits.count_ones() as usize)

@@ -124,6 +124,16 @@ impl<M: PackedModel> System for Compact<'_, M> {
         System::expand(self.model, state, coverage, label, visit);
     }
 
+    fn record(
+        &self,
+        state: &M::State,
+        action: &M::Action,
+        next: &M::State,
+        coverage: &mut M::Coverage,
+    ) {
+        System::record(self.model, state, action, next, coverage);
+    }
+
     fn steps(&self, state: &M::State) -> Vec<(M::Action, M::State)> {
         System::steps(self.model, state)
     }

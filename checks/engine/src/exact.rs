@@ -134,6 +134,8 @@ where
         }
     }
 
+    fn record(&self, _: &M::State, _: &M::Action, _: &M::State, (): &mut ()) {}
+
     fn steps(&self, state: &M::State) -> Vec<(M::Action, M::State)> {
         self.model.next_steps(state)
     }

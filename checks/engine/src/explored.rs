@@ -84,6 +84,24 @@ impl<M: Model> Properties<M> {
                     .then_some((DEADLOCK, Expectation::Always, Some(Place::Deadlock))),
             )
     }
+
+    /// Whether a state decides a property, as the model says when asked anew.
+    pub(crate) fn decided<S: System<Model = M>>(
+        &self,
+        system: &S,
+        place: Place,
+        state: &M::State,
+    ) -> bool {
+        match place {
+            Place::Always(i) => system.violated(state, &self.always) >> i & 1 == 1,
+            Place::Sometimes(i) => system.reached(state, &self.sometimes) >> i & 1 == 1,
+            Place::Deadlock => {
+                system.deadlocked(state) == Some(true)
+                    && !system.stop_at(state)
+                    && system.steps(state).is_empty()
+            }
+        }
+    }
 }
 
 /// A property that a single state decides: which of its kind.
@@ -308,15 +326,7 @@ impl<S: System> Explored<S> {
         index: Index,
     ) -> Result<Run<S>, Error> {
         let run = replay(system, &self.store, &self.way_to(index), name)?;
-        let last = run.last();
-        let decided = match place {
-            Place::Always(i) => system.violated(last, &self.properties.always) >> i & 1 == 1,
-            Place::Sometimes(i) => system.reached(last, &self.properties.sometimes) >> i & 1 == 1,
-            Place::Deadlock => {
-                system.deadlocked(last) == Some(true) && system.steps(last).is_empty()
-            }
-        };
-        match decided {
+        match self.properties.decided(system, place, run.last()) {
             true => Ok(run),
             false => Err(Error::Replay {
                 property: name,

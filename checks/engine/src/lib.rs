@@ -11,6 +11,8 @@
 //! * **Exhaustive or nothing.** A search that did not see every reachable state, for whatever
 //!   reason, never says [`Verdict::Holds`].
 //! * **Deterministic.** Counts and counterexamples do not depend on the number of threads.
+//! * **Random walks** for what is too large to exhaust: see [`Walk`]. They find violations, shrunk
+//!   to a short run, and never say that something holds.
 //!
 //! A model that implements [`PackedModel`] has its states stored in a few words each; any other
 //! stateright model runs through [`Exact`].
@@ -84,6 +86,7 @@ mod search;
 mod store;
 mod system;
 mod table;
+mod walk;
 mod watch;
 
 pub use checkpoint::{Checkpoint, Persist};
@@ -97,3 +100,4 @@ pub use outcome::{
 pub use search::{Limits, OutcomeOf, Progress, Search, StopWhen};
 pub use store::{ExactBatch, ExactStore, PackedBatch, PackedStore, Store};
 pub use system::{ActionOf, StateOf, System};
+pub use walk::{Finding, Strategy, Walk, WalkOutcome, WalkOutcomeOf, WalkProgress, WalkStats};

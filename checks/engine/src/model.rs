@@ -123,6 +123,21 @@ pub trait PackedModel: Model<State: Clone, Action: Clone> + Sync {
         }
     }
 
+    /// Adds what one of the [`successors`](Self::successors) records in `coverage`: a
+    /// [`Walk`](crate::Walk) takes one step out of a state and leaves the others.
+    ///
+    /// The default adds what all steps out of `state` record.
+    fn record(
+        &self,
+        state: &Self::State,
+        action: &Self::Action,
+        next: &Self::State,
+        coverage: &mut Self::Coverage,
+    ) {
+        let _ = (action, next);
+        self.successors(state, coverage, &mut |_, _| {});
+    }
+
     /// Whether everything that was to be done is done. A state without successors is a deadlock
     /// unless it is finished.
     fn is_finished(&self, state: &Self::State) -> bool;

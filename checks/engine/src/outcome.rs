@@ -97,6 +97,9 @@ pub enum Unfinished {
     Stopped,
     /// More states than the engine can number, `2^31 - 2`.
     Numbers,
+    /// Only a sample was looked at, as by [`Walk`](crate::Walk): all that was asked for, and never
+    /// everything.
+    Sampled,
 }
 
 impl Unfinished {
@@ -116,6 +119,7 @@ impl fmt::Display for Unfinished {
             Self::Cancelled => "the search was cancelled",
             Self::Stopped => "the search stopped at what it was to find",
             Self::Numbers => "there are more than 2^31 - 2 states",
+            Self::Sampled => "random walks do not look at everything",
         })
     }
 }
@@ -129,9 +133,11 @@ pub enum Verdict<T, A> {
     /// An `always` property is true in every reachable state; no reachable state is a deadlock; no
     /// run contradicts a claim or an `eventually` property.
     Holds,
-    /// A shortest run to a state that violates an `always` property, or to a deadlock.
+    /// A shortest run to a state that violates an `always` property, or to a deadlock; from a
+    /// [`Walk`](crate::Walk) a short one.
     Violated(Path<T, A>),
-    /// A shortest run to an example for a `sometimes` property.
+    /// A shortest run to an example for a `sometimes` property; from a [`Walk`](crate::Walk) a
+    /// short one.
     Found(Path<T, A>),
     /// No reachable state is an example for a `sometimes` property.
     Nowhere,

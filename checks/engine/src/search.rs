@@ -250,7 +250,7 @@ impl<'a, S: System> Search<'a, S> {
     }
 }
 
-fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>, Error> {
+pub(crate) fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>, Error> {
     if threads == 1 {
         return Ok(None);
     }

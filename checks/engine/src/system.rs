@@ -65,6 +65,15 @@ pub trait System: Sync {
         visit: &mut impl FnMut(L, Cow<'_, StateOf<Self>>),
     );
 
+    /// Adds what one step records in `coverage`.
+    fn record(
+        &self,
+        state: &StateOf<Self>,
+        action: &ActionOf<Self>,
+        next: &StateOf<Self>,
+        coverage: &mut Self::Coverage,
+    );
+
     /// Every enabled action with its successor.
     fn steps(&self, state: &StateOf<Self>) -> Vec<(ActionOf<Self>, StateOf<Self>)>;
 
@@ -123,6 +132,16 @@ impl<M: PackedModel> System for M {
         self.successors(state, coverage, &mut |action, next: &M::State| {
             visit(label(&action), Cow::Borrowed(next))
         });
+    }
+
+    fn record(
+        &self,
+        state: &M::State,
+        action: &M::Action,
+        next: &M::State,
+        coverage: &mut M::Coverage,
+    ) {
+        PackedModel::record(self, state, action, next, coverage);
     }
 
     fn steps(&self, state: &M::State) -> Vec<(M::Action, M::State)> {

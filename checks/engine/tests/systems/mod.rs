@@ -2,5 +2,6 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod graph;
+pub mod lanes;
 pub mod padded;
 pub mod two_phase_commit;
