@@ -15,8 +15,11 @@
 //! A model that implements [`PackedModel`] has its states stored in a few words each; any other
 //! stateright model runs through [`Exact`].
 //!
-//! What is not here: symmetry (but see [`PackedModel::pack`]), partial-order reduction, storage of
-//! fingerprints instead of states, and checkpoints. Models with more than `2^31 - 2` states, 64
+//! A model may pack states that a symmetry exchanges alike, see [`PackedModel::symmetric`]; finding
+//! the symmetry is its own business.
+//!
+//! What is not here: partial-order reduction, storage of fingerprints instead of states, and
+//! checkpoints. Models with more than `2^31 - 2` states, 64
 //! properties of one kind or 64 groups of steps are refused.
 //!
 //! ```

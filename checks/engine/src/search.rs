@@ -141,8 +141,9 @@ impl<'a, S: System> Search<'a, S> {
     /// Something to decide besides the model's own properties.
     ///
     /// For claims, and for stateright's `eventually` properties, all transitions are stored after
-    /// the search, at 5 bytes each, and some 40 bytes a state are needed besides. The model must not pack symmetrical states
-    /// alike: who is treated fairly could then not be told.
+    /// the search, at 5 bytes each, and some 40 bytes a state are needed besides. On a model that
+    /// packs symmetrical states alike only [`Claim::can_reach`] can be decided, see
+    /// [`PackedModel::symmetric`](crate::PackedModel::symmetric).
     #[must_use]
     pub fn claim(mut self, claim: Claim<'a, StateOf<S>>) -> Self {
         self.claims.push(claim);
@@ -192,6 +193,12 @@ impl<'a, S: System> Search<'a, S> {
     pub fn run(self) -> Result<OutcomeOf<S>, Error> {
         let properties = Properties::of(self.system)?;
         let eventually = properties.claims(self.system);
+        let lost = |claim: &&Claim<'_, _>| !claim.respects_symmetry();
+        if self.system.symmetric()
+            && let Some(claim) = eventually.iter().chain(&self.claims).find(lost)
+        {
+            return Err(Error::Symmetric { claim: claim.name });
+        }
         let mut run = Running {
             goal: Goal::new(&self.stop_when, &properties)?,
             explored: Explored::new(self.system, properties),
