@@ -24,7 +24,7 @@ use std::time::Duration;
 pub enum Verdict {
     /// No reachable state violates it, and no run.
     Holds {
-        /// How many states that is.
+        /// How many states that is; with symmetry how many representatives.
         states: usize,
     },
     /// Some reachable state or some run does.
@@ -81,9 +81,17 @@ impl fmt::Display for Extent<'_> {
         let walk = self.0;
         match walk.ending {
             Ending::State => write!(f, "in {}", in_steps(walk.len())),
-            Ending::Trap { states } => {
+            Ending::Trap {
+                states,
+                by_representative,
+            } => {
+                let about = if by_representative { "at least " } else { "" };
                 let states = count(states, "state");
-                write!(f, "in {}: {states}, no way out", in_steps(walk.len()))
+                write!(
+                    f,
+                    "in {}: {about}{states}, no way out",
+                    in_steps(walk.len())
+                )
             }
             Ending::Loop { start } => match walk.len() - start {
                 0 => write!(f, "in {}: nothing more happens", in_steps(start)),
@@ -129,6 +137,9 @@ pub struct Options<'a> {
     /// Properties about progress to judge as well; others are ignored. They take memory for all
     /// transitions.
     pub progress: &'a [Property],
+    /// Whether to find what is interchangeable in the scenario and store states by representative
+    /// ([`glock_model::symmetry`]).
+    pub symmetry: bool,
 }
 
 impl Options<'_> {
@@ -153,6 +164,16 @@ pub enum CheckError {
         scenario: String,
         /// What is missing.
         why: Unfit,
+    },
+    /// A property was asked for that cannot be judged by representative.
+    #[error(
+        "{} cannot be judged with symmetry: it is about who moves, and where states are stored by \
+         representative nobody can tell",
+        property.name()
+    )]
+    Symmetry {
+        /// The property.
+        property: Property,
     },
     /// The engine failed; this is a fault of the tool or of the machine.
     #[error("the search of {scenario} under {design} failed: {why}")]
@@ -276,6 +297,10 @@ pub(crate) fn explore(
     options: &Options<'_>,
     progress: impl FnMut(&Progress),
 ) -> Result<Report, CheckError> {
+    let cluster = match options.symmetry {
+        true => by_representative(cluster, options)?,
+        false => cluster,
+    };
     let checked = Checked(&cluster);
     let mut search = Search::new(&checked)
         .limits(options.limits)
@@ -302,7 +327,7 @@ pub(crate) fn explore(
         .map(|property| Judged {
             property,
             verdict: match options.asks(property) {
-                true => judge(&outcome, property),
+                true => judge(&outcome, property, &cluster),
                 false => Verdict::NotAsked,
             },
         })
@@ -316,6 +341,15 @@ pub(crate) fn explore(
         coverage,
         cluster,
     })
+}
+
+/// The cluster with its symmetry, unless a property is to be judged that does not go with it.
+fn by_representative(cluster: Cluster, options: &Options<'_>) -> Result<Cluster, CheckError> {
+    let lost = |p: &&Property| !p.is_judged_by_representative();
+    match options.progress.iter().find(lost) {
+        Some(&property) => Err(CheckError::Symmetry { property }),
+        None => Ok(cluster.with_symmetry()),
+    }
 }
 
 /// A property about progress as the engine has it. A kernel BUG ends all calls: that it must not
@@ -335,10 +369,10 @@ fn claim(property: Property, cluster: &Cluster) -> Claim<'_, State> {
 
 /// The engine's verdict on a property. Two things are a deadlock: a cycle of waits, which the model
 /// sees, and a state in which nobody can move, which the engine sees; the shorter history counts.
-fn judge(outcome: &OutcomeOf<Checked<'_>>, property: Property) -> Verdict {
+fn judge(outcome: &OutcomeOf<Checked<'_>>, property: Property, cluster: &Cluster) -> Verdict {
     let own = outcome.verdict(property.name());
     let for_ever = match own {
-        Some(glock_engine::Verdict::Trapped(trap)) => Some(Walk::into_trap(trap)),
+        Some(glock_engine::Verdict::Trapped(trap)) => Some(Walk::into_trap(trap, cluster)),
         Some(glock_engine::Verdict::Never(lasso)) => Some(Walk::for_ever(lasso)),
         _ => None,
     };
