@@ -27,7 +27,7 @@ use std::time::Duration;
 pub enum Verdict {
     /// No reachable state violates it, and no run.
     Holds {
-        /// How many states that is.
+        /// How many states that is; with symmetry how many representatives.
         states: usize,
     },
     /// Some reachable state or some run does.
@@ -84,9 +84,17 @@ impl fmt::Display for Extent<'_> {
         let walk = self.0;
         match walk.ending {
             Ending::State => write!(f, "in {}", in_steps(walk.len())),
-            Ending::Trap { states } => {
+            Ending::Trap {
+                states,
+                by_representative,
+            } => {
+                let about = if by_representative { "at least " } else { "" };
                 let states = count(states, "state");
-                write!(f, "in {}: {states}, no way out", in_steps(walk.len()))
+                write!(
+                    f,
+                    "in {}: {about}{states}, no way out",
+                    in_steps(walk.len())
+                )
             }
             Ending::Loop { start } => match walk.len() - start {
                 0 => write!(f, "in {}: nothing more happens", in_steps(start)),
@@ -135,6 +143,9 @@ pub struct Options<'a> {
     /// Keep 64-bit fingerprints of the states, made with this seed, and not the states: less memory
     /// and less of a proof, see [`Report::omission`]. Not together with properties about progress.
     pub compact: Option<u64>,
+    /// Whether to find what is interchangeable in the scenario and store states by representative
+    /// ([`glock_model::symmetry`]).
+    pub symmetry: bool,
     /// Save the search; for a single cell.
     pub saving: Option<Saving<'a>>,
 }
@@ -174,6 +185,16 @@ pub enum CheckError {
         scenario: String,
         /// What is missing.
         why: Unfit,
+    },
+    /// A property was asked for that cannot be judged by representative.
+    #[error(
+        "{} cannot be judged with symmetry: it is about who moves, and where states are stored by \
+         representative nobody can tell",
+        property.name()
+    )]
+    Symmetry {
+        /// The property.
+        property: Property,
     },
     /// The engine failed; this is a fault of the tool or of the machine.
     #[error("the search of {scenario} under {design} failed: {why}")]
@@ -309,6 +330,10 @@ pub(crate) fn explore(
     options: &Options<'_>,
     progress: impl FnMut(&Progress),
 ) -> Result<Report, CheckError> {
+    let cluster = match options.symmetry {
+        true => by_representative(cluster, options)?,
+        false => cluster,
+    };
     let checked = Checked(&cluster);
     let outcome = match options.compact {
         None => search(&checked, &cluster, options, progress),
@@ -324,7 +349,7 @@ pub(crate) fn explore(
         .map(|property| Judged {
             property,
             verdict: match options.asks(property) {
-                true => judge(&outcome, property),
+                true => judge(&outcome, property, &cluster),
                 false => Verdict::NotAsked,
             },
         })
@@ -383,7 +408,7 @@ where
 /// all of design and scenario.
 fn identity(cluster: &Cluster, compact: Option<u64>) -> String {
     let (program, scenario) = (cluster.program(), cluster.scenario());
-    let whole = format!("{program:?} {scenario:?}");
+    let whole = format!("{program:?} {scenario:?} {:?}", cluster.symmetry());
     let seed = compact.map_or_else(String::new, |seed| format!(", seed {seed}"));
     format!(
         "{} under {} ({:016x}, version {}{seed})",
@@ -392,6 +417,15 @@ fn identity(cluster: &Cluster, compact: Option<u64>) -> String {
         xxhash_rust::xxh3::xxh3_64(whole.as_bytes()),
         env!("CARGO_PKG_VERSION"),
     )
+}
+
+/// The cluster with its symmetry, unless a property is to be judged that does not go with it.
+fn by_representative(cluster: Cluster, options: &Options<'_>) -> Result<Cluster, CheckError> {
+    let lost = |p: &&Property| !p.is_judged_by_representative();
+    match options.progress.iter().find(lost) {
+        Some(&property) => Err(CheckError::Symmetry { property }),
+        None => Ok(cluster.with_symmetry()),
+    }
 }
 
 /// A property about progress as the engine has it. A kernel BUG ends all calls: that it must not
@@ -411,10 +445,14 @@ fn claim(property: Property, cluster: &Cluster) -> Claim<'_, State> {
 
 /// The engine's verdict on a property. Two things are a deadlock: a cycle of waits, which the model
 /// sees, and a state in which nobody can move, which the engine sees; the shorter history counts.
-fn judge(outcome: &Outcome<State, Action, Coverage>, property: Property) -> Verdict {
+fn judge(
+    outcome: &Outcome<State, Action, Coverage>,
+    property: Property,
+    cluster: &Cluster,
+) -> Verdict {
     let own = outcome.verdict(property.name());
     let for_ever = match own {
-        Some(glock_engine::Verdict::Trapped(trap)) => Some(Walk::into_trap(trap)),
+        Some(glock_engine::Verdict::Trapped(trap)) => Some(Walk::into_trap(trap, cluster)),
         Some(glock_engine::Verdict::Never(lasso)) => Some(Walk::for_ever(lasso)),
         _ => None,
     };

@@ -78,6 +78,10 @@ impl PackedModel for Checked<'_> {
         self.0.unpack(words)
     }
 
+    fn symmetric(&self) -> bool {
+        self.0.packs_by_representative()
+    }
+
     fn successors(
         &self,
         state: &State,

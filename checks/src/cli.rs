@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::catalog::Catalog;
-use crate::check::{Judged, Options, Report, Saving, Verdict};
+use crate::check::{CheckError, Judged, Options, Report, Saving, Verdict};
 use crate::json::{CellDocument, Document, Histories};
 use crate::limits;
 use crate::matrix::Matrix;
@@ -105,6 +105,10 @@ struct CheckArgs {
     /// Judge can-finish, finishes and finishes-strongly as well, which takes more memory
     #[arg(long)]
     progress: bool,
+    /// Store states that differ only in who is called what as one: fewer states, equal
+    /// verdicts. Not for finishes and finishes-strongly
+    #[arg(long)]
+    symmetry: bool,
     /// Give a cell up beyond so many states
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_states: Option<u64>,
@@ -302,8 +306,17 @@ impl Plan {
         }
         if args.progress || by_default && few && args.compact.is_none() {
             let missing = |p: &Property| !properties.contains(p);
-            let missing: Vec<_> = Property::PROGRESS.into_iter().filter(missing).collect();
-            properties.extend(missing);
+            let possible =
+                |p: &Property| args.progress || !args.symmetry || p.is_judged_by_representative();
+            let more = Property::PROGRESS.into_iter().filter(possible);
+            let more: Vec<_> = more.filter(missing).collect();
+            properties.extend(more);
+        }
+        let lost = |p: &&Property| !p.is_judged_by_representative();
+        if args.symmetry
+            && let Some(property) = properties.iter().find(lost)
+        {
+            return Err(not_with_symmetry(*property).into());
         }
         Ok(Plan {
             designs,
@@ -325,6 +338,11 @@ impl Plan {
             _ => Histories::Hidden,
         }
     }
+}
+
+fn not_with_symmetry(property: Property) -> Mistake {
+    let why = CheckError::Symmetry { property };
+    Mistake::new(why.to_string()).help("leave --symmetry out, or ask for -p can-finish instead")
 }
 
 /// A design, with what looks like a mistake in it told on stderr.
@@ -372,6 +390,7 @@ fn check(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Status> {
         },
         threads: args.threads.map_or_else(cores, usize::from),
         cancel: Some(&STOP),
+        symmetry: args.symmetry,
     };
     let reports = explore_all(matrix, &options, |report| {
         if !args.json {

@@ -28,11 +28,12 @@ impl Walk {
         }
     }
 
-    /// A way into a trap.
-    pub fn into_trap(trap: &Trap<State, Action>) -> Walk {
+    /// A way into a trap of this cluster.
+    pub fn into_trap(trap: &Trap<State, Action>, cluster: &Cluster) -> Walk {
         Walk {
             ending: Ending::Trap {
                 states: trap.states,
+                by_representative: cluster.packs_by_representative(),
             },
             ..Walk::of(&trap.path)
         }

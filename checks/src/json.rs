@@ -3,6 +3,7 @@
 use crate::check::{Judged, Report, Verdict};
 use crate::coverage::SourceLine;
 use crate::history;
+use crate::interchange::{Interchange, Part};
 use glock_model::property::Property;
 use glock_traces::{Ending, Record};
 use serde::Serialize;
@@ -29,12 +30,33 @@ pub(crate) struct CellDocument {
     exhaustive: bool,
     /// Switches that are not as they are by default.
     switches: Vec<String>,
+    /// What is interchangeable, if it was looked for: states are then counted by representative.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symmetry: Option<SymmetryDocument>,
     search: SearchDocument,
     properties: Vec<PropertyDocument>,
     /// What occurred at least once.
     occurred: Vec<&'static str>,
     /// Lines that were never executed.
     never_executed: Vec<LineDocument>,
+}
+
+#[derive(Serialize)]
+struct SymmetryDocument {
+    /// In how many ways names can be exchanged, the one included that changes nothing.
+    order: usize,
+    /// What changes places independently of the rest.
+    interchangeable: Vec<PartDocument>,
+}
+
+/// What changes places together.
+#[derive(Serialize)]
+struct PartDocument {
+    nodes: Vec<String>,
+    files: Vec<String>,
+    tasks: Vec<String>,
+    /// In how many ways, the one included that changes nothing.
+    ways: usize,
 }
 
 #[derive(Serialize)]
@@ -64,7 +86,8 @@ pub(crate) struct PropertyDocument {
     /// The steps from this one on, counted from 0, repeat for ever.
     #[serde(skip_serializing_if = "Option::is_none")]
     repeats_from: Option<usize>,
-    /// The history leads into so many states that nothing leads out of.
+    /// The history leads into so many states that nothing leads out of; with symmetry so many
+    /// representatives.
     #[serde(skip_serializing_if = "Option::is_none")]
     trap_states: Option<usize>,
     /// That history.
@@ -112,6 +135,7 @@ impl CellDocument {
             scenario: report.scenario().to_owned(),
             exhaustive: report.unfinished.is_none(),
             switches: report.switches(),
+            symmetry: Interchange::of(&report.cluster).map(SymmetryDocument::from),
             search: SearchDocument {
                 initial_states: stats.levels.first().copied().unwrap_or(0),
                 states: stats.states,
@@ -159,12 +183,30 @@ impl PropertyDocument {
                 _ => None,
             }),
             trap_states: walk.and_then(|walk| match walk.ending {
-                Ending::Trap { states } => Some(states),
+                Ending::Trap { states, .. } => Some(states),
                 _ => None,
             }),
             history: walk
                 .filter(|_| histories == Histories::Shown)
                 .and_then(|walk| history::record(&report.cluster, judged.property, walk)),
+        }
+    }
+}
+
+impl From<Interchange> for SymmetryDocument {
+    fn from(interchange: Interchange) -> Self {
+        let part = |part: Part| {
+            let [nodes, files, tasks] = Part::KINDS.map(|kind| part.names(kind));
+            PartDocument {
+                nodes,
+                files,
+                tasks,
+                ways: part.ways,
+            }
+        };
+        SymmetryDocument {
+            order: interchange.order,
+            interchangeable: interchange.parts.into_iter().map(part).collect(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod coverage;
 mod explain;
 mod explore;
 mod history;
+mod interchange;
 mod json;
 mod limits;
 mod matrix;

@@ -3,6 +3,7 @@
 use crate::check::{Extent, Report, Verdict, count};
 use crate::coverage::{Occurrence, SourceLine, lines, possible};
 use crate::history::{self, Walk};
+use crate::interchange::Interchange;
 use crate::table::{Columns, Entry, Mark, fold, grouped, short_head};
 use glock_model::property::Property;
 use std::collections::BTreeMap;
@@ -60,6 +61,11 @@ pub(crate) fn cell(report: &Report, properties: &[Property], columns: Columns) -
     fold(&mut out, "  ", &bounds(report));
     fold(&mut out, "  ", &counts(report));
     fold(&mut out, "  ", &completeness(report));
+    out += &symmetry(report);
+    if report.cluster.symmetry().is_some() && properties.contains(&Property::CanFinish) {
+        let lost = "finishes and finishes-strongly cannot be judged with symmetry";
+        fold(&mut out, "  ", lost);
+    }
     out += &switches(report);
     out.push('\n');
     let columns = columns.left("property", 20).left("verdict", 52);
@@ -116,6 +122,23 @@ fn counts(report: &Report) -> String {
         grouped(stats.edges),
         stats.depth
     )
+}
+
+/// What is interchangeable; nothing if nobody wanted to know.
+fn symmetry(report: &Report) -> String {
+    let mut out = String::new();
+    match Interchange::of(&report.cluster) {
+        None => {}
+        Some(none) if none.parts.is_empty() => {
+            let text = "symmetry: there is none; every state is stored as it is";
+            fold(&mut out, "  ", text);
+        }
+        Some(some) => {
+            let text = format!("symmetry: {some}; states are counted by representative");
+            fold(&mut out, "  ", &text);
+        }
+    }
+    out
 }
 
 fn completeness(report: &Report) -> String {
@@ -218,6 +241,7 @@ pub(crate) fn story(report: &Report, property: Property, walk: &Walk) -> String 
 pub(crate) fn scenario_head(report: &Report) -> String {
     let mut out = format!("\n{}\n", report.scenario());
     fold(&mut out, "  ", &bounds(report));
+    out += &symmetry(report);
     out + &switches(report)
 }
 

@@ -674,3 +674,93 @@ fn a_design_must_be_a_regular_file() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no regular file"));
 }
+
+// ---- symmetry -----------------------------------------------------------------------
+
+#[test]
+fn symmetry_is_found_and_told() {
+    let cell = ["check", "-d", "restart-hack", "-s"];
+    let run = |scenario| glock(&[&cell[..], &[scenario, "--symmetry"]].concat());
+    let race = run("race-direct-read");
+    assert_eq!(code(&race), 1, "{}", stderr(&race));
+    let text = squeezed(&stdout(&race));
+    for wanted in [
+        "symmetry: files F1 and F2 together with tasks P1 and P2 are interchangeable (group of \
+         order 2); states are counted by representative",
+        "finishes and finishes-strongly cannot be judged with symmetry",
+        "can-finish VIOLATED in",
+        ": at least ",
+    ] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    assert!(!text.contains("finishes-strongly not asked"), "{text}");
+    let lone = squeezed(&stdout(&run("lone-direct-read-idle-remote")));
+    assert!(lone.contains("symmetry: there is none; every state is stored as it is"));
+    assert!(
+        lone.contains(" states, no way out") && !lone.contains("at least"),
+        "{lone}"
+    );
+}
+
+#[test]
+fn symmetry_is_in_the_json_document_if_it_was_asked_for() {
+    let cell = [
+        "check",
+        "-d",
+        "base",
+        "-s",
+        "race-direct-read-two-nodes",
+        "--json",
+        "-p",
+        "balanced",
+    ];
+    let with = glock(&[&cell[..], &["--symmetry"]].concat());
+    let with: Value = serde_json::from_str(&stdout(&with)).unwrap();
+    assert_eq!(
+        with["cells"][0]["symmetry"],
+        serde_json::json!({
+            "order": 2,
+            "interchangeable": [{
+                "nodes": ["1", "2"],
+                "files": ["F1", "F2"],
+                "tasks": ["P1", "P2"],
+                "ways": 2,
+            }],
+        })
+    );
+    let without: Value = serde_json::from_str(&stdout(&glock(&cell))).unwrap();
+    assert!(without["cells"][0].get("symmetry").is_none());
+    let states = |document: &Value| document["cells"][0]["search"]["states"].as_u64().unwrap();
+    assert!(states(&with) < states(&without) && 2 * states(&with) >= states(&without));
+}
+
+#[test]
+fn fairness_and_symmetry_do_not_go_together() {
+    let cell = [
+        "check",
+        "-d",
+        "base",
+        "-s",
+        "race-direct-read",
+        "--symmetry",
+    ];
+    for (asked, named) in [
+        (&["-p", "finishes"][..], "finishes cannot be judged"),
+        (
+            &["-p", "balanced", "-p", "finishes-strongly"],
+            "finishes-strongly cannot be judged",
+        ),
+        (&["--progress"], "finishes cannot be judged"),
+    ] {
+        let output = glock(&[&cell[..], asked].concat());
+        assert_eq!(code(&output), 2, "{asked:?}");
+        let text = squeezed(&stderr(&output));
+        assert!(text.contains(named), "{asked:?}: {text}");
+        assert!(text.contains("leave --symmetry out"), "{asked:?}: {text}");
+        assert_eq!(stdout(&output), "");
+    }
+    assert_eq!(
+        code(&glock(&[&cell[..], &["-p", "can-finish"]].concat())),
+        1
+    );
+}

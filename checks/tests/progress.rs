@@ -86,7 +86,7 @@ fn the_rfc_goes_round_for_ever_with_nobody_else_around() {
         assert!(!deadlocks(&report), "{cell}");
         let trap = history(&report, CanFinish);
         assert_eq!(trap.len(), 0, "{cell}: lost from the start");
-        assert!(matches!(trap.ending, Ending::Trap { states } if states > 1));
+        assert!(matches!(trap.ending, Ending::Trap { states, .. } if states > 1));
         let lasso = history(&report, Finishes);
         assert_eq!(going_round(lasso), [0], "{cell}");
         assert_eq!(history(&report, FinishesStrongly).round(), lasso.round());

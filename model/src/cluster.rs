@@ -16,6 +16,7 @@ use crate::scenario::{
     Initial, LockManager, LockObject, MAX_FILES, MAX_NODES, MAX_TASKS, Pte, Scenario, VpageKind,
     initial_assignments,
 };
+use crate::symmetry::Symmetry;
 use crate::task::Status;
 use std::fmt;
 
@@ -83,6 +84,8 @@ pub struct Cluster {
     scenario: Scenario,
     program: Program,
     layout: Layout,
+    /// States are packed by representative, if it was looked for.
+    symmetry: Option<Symmetry>,
 }
 
 /// A scenario that does not fit the model.
@@ -150,9 +153,28 @@ impl Cluster {
             layout: Layout::new(&scenario, &program),
             scenario,
             program,
+            symmetry: None,
         };
         cluster.layout.words = cluster.packed_bits().div_ceil(64) as usize;
         Ok(cluster)
+    }
+
+    /// The same, with states that a symmetry of the scenario exchanges packed alike:
+    /// as the smallest of their packed forms.
+    #[must_use]
+    pub fn with_symmetry(self) -> Cluster {
+        let symmetry = Some(Symmetry::of(&self));
+        Cluster { symmetry, ..self }
+    }
+
+    /// The symmetry of the scenario; `None` if nobody asked for it.
+    pub fn symmetry(&self) -> Option<&Symmetry> {
+        self.symmetry.as_ref()
+    }
+
+    /// Are there different states that are packed alike?
+    pub fn packs_by_representative(&self) -> bool {
+        self.symmetry.as_ref().is_some_and(|s| s.order() > 1)
     }
 
     /// The scenario.

@@ -15,6 +15,7 @@ pub mod pack;
 pub mod program;
 pub mod property;
 pub mod scenario;
+pub mod symmetry;
 pub mod task;
 pub mod transfer;
 pub mod waits;

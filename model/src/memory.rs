@@ -108,7 +108,7 @@ impl Node {
             .is_some_and(|t| Some(t) != except)
     }
 
-    /// Which task has the page locked?
+    /// Which task has the page locked? At most one: a page lock excludes all others.
     pub fn page_lock_owner(&self, ctx: &Ctx<'_>, file: usize, page: usize) -> Option<usize> {
         (0..ctx.scenario.tasks.len()).find(|&t| {
             self.tasks[t].page_locked
@@ -131,11 +131,16 @@ impl Node {
             .any(|q| self.page_locked(ctx, file, q, except))
     }
 
-    /// References that keep a page from reclaim, and with the switch
+    /// The tasks with references that keep a page from reclaim, and with the switch
     /// `page_refs_block` from invalidation (R10.5): pins, and the source page of a
     /// copy in progress.
-    pub fn page_ref_owner(&self, ctx: &Ctx<'_>, file: usize, page: usize) -> Option<usize> {
-        (0..ctx.scenario.tasks.len()).find(|&t| {
+    pub fn page_ref_owners(
+        &self,
+        ctx: &Ctx<'_>,
+        file: usize,
+        page: usize,
+    ) -> impl Iterator<Item = usize> {
+        (0..ctx.scenario.tasks.len()).filter(move |&t| {
             let (spec, task) = (&ctx.scenario.tasks[t], &self.tasks[t]);
             let source = task.have_page
                 && spec.file as usize == file
@@ -507,7 +512,7 @@ impl Node {
     ) -> Step {
         if self.pages[file][page] != Page::Clean
             || self.page_locked(ctx, file, page, None)
-            || self.page_ref_owner(ctx, file, page).is_some()
+            || self.page_ref_owners(ctx, file, page).next().is_some()
         {
             return Step::Blocked;
         }

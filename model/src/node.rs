@@ -759,7 +759,7 @@ impl Node {
         let cached =
             |n: &Node, from: usize| (from..pages).find(|&q| n.pages[file][q] != Page::Absent);
         if let Some(q) = cached(self, first) {
-            if self.inval_waits_for(ctx, file, q).is_some() {
+            if self.inval_waits_for(ctx, file, q).next().is_some() {
                 return Step::Blocked;
             }
             self.drop_page(ctx, file, q, sink);
@@ -775,16 +775,18 @@ impl Node {
         Step::Taken
     }
 
-    /// The task whose page lock (or reference, by switch) holds up the invalidation
-    /// of a page.
-    pub fn inval_waits_for(&self, ctx: &Ctx<'_>, file: usize, page: usize) -> Option<usize> {
-        self.page_lock_owner(ctx, file, page).or_else(|| {
-            if ctx.scenario.switches.page_refs_block {
-                self.page_ref_owner(ctx, file, page)
-            } else {
-                None
-            }
-        })
+    /// The tasks whose page lock (or references, by switch) hold up the invalidation
+    /// of a page. It waits for every one of them.
+    pub fn inval_waits_for(
+        &self,
+        ctx: &Ctx<'_>,
+        file: usize,
+        page: usize,
+    ) -> impl Iterator<Item = usize> {
+        let blocking = ctx.scenario.switches.page_refs_block;
+        let references = blocking.then(|| self.page_ref_owners(ctx, file, page));
+        let locked = self.page_lock_owner(ctx, file, page);
+        locked.into_iter().chain(references.into_iter().flatten())
     }
 
     /// The glock's work item (R3), or the part of an xmote it runs.

@@ -4,6 +4,8 @@
 //! [`Coder`] is handed every field with its width and gives back the value the field
 //! has afterwards.
 
+use std::cmp::Ordering;
+
 /// Writes, reads or counts bits.
 pub trait Coder {
     /// Handles the next `width` bits (at most 32) of a field that is `value` now;
@@ -88,6 +90,73 @@ impl Coder for Writer<'_> {
     }
 }
 
+/// Writes fields over words that are there already, if what is written is smaller:
+/// the words compare one by one, the first that differs decides.
+pub struct Smaller<'a> {
+    words: &'a mut [u64],
+    word: usize,
+    acc: u64,
+    fill: u32,
+    /// What has been written, against what was there.
+    so_far: Ordering,
+}
+
+impl<'a> Smaller<'a> {
+    /// Writes over `words` from the first bit on.
+    pub fn than(words: &'a mut [u64]) -> Self {
+        Smaller {
+            words,
+            word: 0,
+            acc: 0,
+            fill: 0,
+            so_far: Ordering::Equal,
+        }
+    }
+
+    /// Is it known that what is written is not smaller? The rest may be left out.
+    #[inline]
+    pub fn is_larger(&self) -> bool {
+        self.so_far == Ordering::Greater
+    }
+
+    fn put(&mut self) {
+        let word = &mut self.words[self.word];
+        self.so_far = self.so_far.then(self.acc.cmp(word));
+        if self.so_far == Ordering::Less {
+            *word = self.acc;
+        }
+        self.word += 1;
+        self.acc = 0;
+    }
+
+    /// Writes what is left; unused bits are zero.
+    pub fn finish(mut self) {
+        while self.word < self.words.len() {
+            self.put();
+        }
+    }
+}
+
+impl Coder for Smaller<'_> {
+    #[inline]
+    fn bits(&mut self, value: u32, width: u32) -> u32 {
+        if self.is_larger() {
+            return value;
+        }
+        let v = u64::from(value);
+        self.acc |= v << self.fill;
+        self.fill += width;
+        if self.fill >= 64 {
+            self.fill -= 64;
+            self.put();
+            if self.fill > 0 {
+                self.acc = v >> (width - self.fill);
+            }
+        }
+        value
+    }
+}
+
 /// Reads fields.
 pub struct Reader<'a> {
     words: &'a [u64],
@@ -141,20 +210,45 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// The fields, cut to their widths.
+    fn cut(fields: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
+        let cut = |(v, w)| (if w == 32 { v } else { v & ((1u32 << w) - 1) }, w);
+        fields.into_iter().map(cut).collect()
+    }
+
+    fn written(fields: &[(u32, u32)]) -> Vec<u64> {
+        let bits: u32 = fields.iter().map(|f| f.1).sum();
+        let mut words = vec![u64::MAX; bits.div_ceil(64) as usize + 1];
+        let mut writer = Writer::new(&mut words);
+        for &(v, w) in fields {
+            writer.bits(v, w);
+        }
+        writer.finish();
+        words
+    }
+
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(fields in prop::collection::vec((any::<u32>(), 0u32..=32), 0..60)) {
-            let fields: Vec<(u32, u32)> = fields
-                .into_iter()
-                .map(|(v, w)| (if w == 32 { v } else { v & ((1u32 << w) - 1) }, w))
-                .collect();
-            let bits: u32 = fields.iter().map(|f| f.1).sum();
-            let mut words = vec![u64::MAX; bits.div_ceil(64) as usize + 1];
-            let mut writer = Writer::new(&mut words);
-            for &(v, w) in &fields {
-                writer.bits(v, w);
+        fn the_smaller_of_two_is_left(
+            fields in prop::collection::vec((any::<u32>(), any::<u32>(), 0u32..=32, any::<bool>()), 0..40)
+        ) {
+            // Equal in about half of the fields.
+            let second = |&(a, b, w, same): &(u32, u32, u32, bool)| (if same { a } else { b }, w);
+            let a = cut(fields.iter().map(|&(a, _, w, _)| (a, w)).collect());
+            let b = cut(fields.iter().map(second).collect());
+            let mut words = written(&a);
+            let mut smaller = Smaller::than(&mut words);
+            for &(v, w) in &b {
+                smaller.bits(v, w);
             }
-            writer.finish();
+            smaller.finish();
+            prop_assert_eq!(words, written(&a).min(written(&b)));
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(fields in prop::collection::vec((any::<u32>(), 0u32..=32), 0..60)) {
+            let fields = cut(fields);
+            let words = written(&fields);
             let mut reader = Reader::new(&words);
             for &(v, w) in &fields {
                 prop_assert_eq!(reader.bits(0, w), v);

@@ -137,6 +137,12 @@ impl Property {
         }
     }
 
+    /// Can it be judged where states that a symmetry exchanges are one? What
+    /// [`crate::symmetry`] says about fairness: not if it matters who moves.
+    pub const fn is_judged_by_representative(self) -> bool {
+        !matches!(self, Property::Finishes | Property::FinishesStrongly)
+    }
+
     /// What a violation means on a real machine, in a sentence or two.
     pub const fn meaning(self) -> &'static str {
         match self {

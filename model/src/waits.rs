@@ -307,8 +307,10 @@ impl Builder<'_> {
             Stage::Inval => {
                 let next =
                     (gl.inval_page as usize..pages).find(|&q| node.pages[file][q] != Page::Absent);
-                if let Some(owner) = next.and_then(|q| node.inval_waits_for(&ctx, file, q)) {
-                    self.add(me, Waiter::Task(owner as u8));
+                if let Some(q) = next {
+                    for owner in node.inval_waits_for(&ctx, file, q) {
+                        self.add(me, Waiter::Task(owner as u8));
+                    }
                 }
             }
             Stage::Sent => self.add_request_edge(me, n, file),

@@ -31,6 +31,9 @@ pub enum Ending {
     Trap {
         /// How many there are.
         states: usize,
+        /// Does that count one state of each orbit only? Then there are at least so
+        /// many; see [`glock_model::symmetry`].
+        by_representative: bool,
     },
     /// It goes on for ever.
     Loop {

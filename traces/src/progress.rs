@@ -15,7 +15,14 @@ pub(crate) fn lines(history: &History, property: Property) -> Vec<String> {
     match history.ending() {
         Ending::State => Vec::new(),
         Ending::Trap { .. } if still(history) != Still::Moving => standing(history),
-        Ending::Trap { states } => vec![trap(history, states)],
+        Ending::Trap {
+            states,
+            by_representative,
+        } => vec![trap(
+            history,
+            states,
+            if by_representative { "at least " } else { "" },
+        )],
         Ending::Loop { .. } if again.is_empty() => standing(history),
         Ending::Loop { .. } => vec![round(history, property)],
     }
@@ -58,7 +65,7 @@ fn standing(history: &History) -> Vec<String> {
     lines
 }
 
-fn trap(history: &History, states: usize) -> String {
+fn trap(history: &History, states: usize, about: &str) -> String {
     let cluster = history.cluster();
     let names = Names::new(cluster);
     let running: Vec<&str> = (0..cluster.scenario().tasks.len())
@@ -76,7 +83,7 @@ fn trap(history: &History, states: usize) -> String {
         1 => "1 state, and no step leads".to_string(),
         n => format!("{n} states, and no step leads"),
     };
-    format!("From here on {who}, whatever is scheduled: {states} out.")
+    format!("From here on {who}, whatever is scheduled: {about}{states} out.")
 }
 
 fn round(history: &History, property: Property) -> String {

@@ -109,7 +109,7 @@ impl Record {
                 _ => None,
             },
             trap_states: match history.ending() {
-                Ending::Trap { states } => Some(states),
+                Ending::Trap { states, .. } => Some(states),
                 _ => None,
             },
         }

@@ -168,6 +168,11 @@ impl<'a, T> Claim<'a, T> {
         Self::new(name, Goal::LeadsTo(Box::new(from), Box::new(to)))
     }
 
+    /// Can it be decided where states that a symmetry exchanges are stored as one?
+    pub(crate) fn respects_symmetry(&self) -> bool {
+        matches!(self.goal, Goal::CanReach(_))
+    }
+
     /// Claims it of the runs that are fair in this sense only. Without it, of all maximal ones.
     #[must_use]
     pub fn under(self, fairness: Fairness) -> Self {

@@ -138,6 +138,10 @@ impl<M: PackedModel> System for Compact<'_, M> {
         System::steps(self.model, state)
     }
 
+    fn symmetric(&self) -> bool {
+        System::symmetric(self.model)
+    }
+
     #[inline]
     fn violated(&self, state: &M::State, always: &[Property<M>]) -> u64 {
         System::violated(self.model, state, always)

@@ -21,6 +21,9 @@
 //!   disk and gone on with ([`Checkpoint`]); [`Compact`] keeps fingerprints instead of states and
 //!   says how likely that missed something.
 //!
+//! A model may pack states that a symmetry exchanges alike, see [`PackedModel::symmetric`]; finding
+//! the symmetry is its own business.
+//!
 //! What is not here: partial-order reduction. Models with more than `2^31 - 2` states, 64 properties
 //! of one kind or 64 groups of steps are refused.
 //!

@@ -94,13 +94,28 @@ pub trait PackedModel: Model<State: Clone, Action: Clone> + Sync {
     ///
     /// Canonical: two states are equal if and only if their words are. A model may go further and
     /// pack states that a symmetry of the model exchanges to the same words, provided that its
-    /// transitions, its properties and [`is_finished`](Self::is_finished) respect that symmetry;
-    /// counterexamples are then still real runs, as they are rebuilt from the initial state by
-    /// [`successors`](Self::successors) and only compared by their words.
+    /// transitions, its properties and [`is_finished`](Self::is_finished) respect that symmetry,
+    /// and that it says so by [`symmetric`](Self::symmetric); counterexamples are then still real
+    /// runs, as they are rebuilt from the initial state by [`successors`](Self::successors) and
+    /// only compared by their words.
     fn pack(&self, state: &Self::State, out: &mut [u64]);
 
-    /// The state that packs to `words`.
+    /// The state that packs to `words`; if the model is [`symmetric`](Self::symmetric), any of them.
     fn unpack(&self, words: &[u64]) -> Self::State;
+
+    /// Whether different states may pack to the same words, because a symmetry of the model
+    /// exchanges them.
+    ///
+    /// Of claims about runs only [`Claim::can_reach`](crate::Claim::can_reach) is then decided, for
+    /// conditions that respect the symmetry, and the states of a trap are counted by their words.
+    /// That the goal can be reached is so for all or none of the states with the same words, and a
+    /// run through words can be followed by real states. Any other claim is about what each step is
+    /// and where it really leads: a cycle of words need not be one of states, and who moves in it is
+    /// not who moves in the run behind it. The engine refuses these with
+    /// [`Error::Symmetric`](crate::Error::Symmetric).
+    fn symmetric(&self) -> bool {
+        false
+    }
 
     /// Calls `visit` with every enabled action and its successor, always in the same order.
     /// Successors outside [`Model::within_boundary`] are dropped by the engine, not here.

@@ -323,6 +323,16 @@ pub enum Error {
         /// The claim.
         claim: &'static str,
     },
+    /// A claim that cannot be decided where symmetrical states are packed alike.
+    #[error(
+        "{claim:?} cannot be decided on a model that packs symmetrical states alike: it is about what \
+         happens along a run, and who does it, which is lost where states that differ in names are \
+         one. Only `Claim::can_reach` can"
+    )]
+    Symmetric {
+        /// The claim, or the `eventually` property.
+        claim: &'static str,
+    },
     /// Expanding all states a second time did not give the same transitions.
     #[error(
         "the model has other transitions when asked again: it is not deterministic, or its packing \
@@ -332,7 +342,8 @@ pub enum Error {
     /// A counterexample to a claim did not pass its examination.
     #[error(
         "the counterexample found for {claim:?} is none: {fault}. If the model packs symmetrical \
-         states alike, claims cannot be decided on it; otherwise this is a bug of the engine"
+         states alike, it must say so (`PackedModel::symmetric`); otherwise this is a bug of the \
+         engine"
     )]
     Lasso {
         /// The claim.

@@ -146,8 +146,9 @@ impl<'a, S: System> Search<'a, S> {
     /// Something to decide besides the model's own properties.
     ///
     /// For claims, and for stateright's `eventually` properties, all transitions are stored after
-    /// the search, at 5 bytes each, and some 40 bytes a state are needed besides. The model must not pack symmetrical states
-    /// alike: who is treated fairly could then not be told.
+    /// the search, at 5 bytes each, and some 40 bytes a state are needed besides. On a model that
+    /// packs symmetrical states alike only [`Claim::can_reach`] can be decided, see
+    /// [`PackedModel::symmetric`](crate::PackedModel::symmetric).
     #[must_use]
     pub fn claim(mut self, claim: Claim<'a, StateOf<S>>) -> Self {
         self.claims.push(claim);
@@ -215,6 +216,10 @@ impl<'a, S: System> Search<'a, S> {
         let claims: Vec<_> = eventually.iter().chain(&self.claims).collect();
         if let (false, Some(claim)) = (S::KEEPS_STATES, claims.first()) {
             return Err(Error::StatesNotKept { claim: claim.name });
+        }
+        let lost = claims.iter().find(|claim| !claim.respects_symmetry());
+        if let (true, Some(claim)) = (self.system.symmetric(), lost) {
+            return Err(Error::Symmetric { claim: claim.name });
         }
         let mut run = Running {
             goal: Goal::new(&self.stop_when, &properties)?,

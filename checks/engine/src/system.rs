@@ -91,6 +91,12 @@ pub trait System: Sync {
 
     /// Whether not to go beyond a state.
     fn stop_at(&self, state: &StateOf<Self>) -> bool;
+
+    /// Whether states that a symmetry exchanges are stored as one; see
+    /// [`PackedModel::symmetric`].
+    fn symmetric(&self) -> bool {
+        false
+    }
 }
 
 impl<M: PackedModel> System for M {
@@ -175,5 +181,9 @@ impl<M: PackedModel> System for M {
     #[inline]
     fn stop_at(&self, state: &M::State) -> bool {
         PackedModel::stop_at(self, state)
+    }
+
+    fn symmetric(&self) -> bool {
+        PackedModel::symmetric(self)
     }
 }

@@ -218,6 +218,9 @@ impl PackedModel for Die {
     fn unpack(&self, words: &[u64]) -> u8 {
         words[0] as u8
     }
+    fn symmetric(&self) -> bool {
+        true
+    }
     fn is_finished(&self, _: &u8) -> bool {
         true
     }

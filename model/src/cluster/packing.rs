@@ -6,7 +6,7 @@ use crate::glock::{Demote, Glock, Holder, Request, Runner, Stage};
 use crate::lockspace::{CHANNEL, Channel, Fifo, Message, Resource, Waiting};
 use crate::mode::Mode;
 use crate::node::Node;
-use crate::pack::{Coder, Counter, Reader, Writer, width};
+use crate::pack::{Coder, Counter, Reader, Smaller, Writer, width};
 use crate::program::{NqFlags, Place, Program, Val};
 use crate::scenario::{MAX_NODES, MAX_TASKS, OpKind, Page, Pte, Scenario};
 use crate::task::{Fault, Mapping, Pinned, Status, Sub, Task, Wait};
@@ -25,11 +25,30 @@ pub(super) struct Layout {
 }
 
 impl Cluster {
-    /// Packs a state; equal states give equal words.
+    /// Packs a state; equal states give equal words, and with
+    /// [`Cluster::with_symmetry`] so do states that it exchanges.
     ///
     /// # Panics
     /// If `out` is not [`Cluster::words`] long.
     pub fn pack(&self, state: &State, out: &mut [u64]) {
+        self.pack_as_it_is(state, out);
+        let Some(symmetry) = &self.symmetry else {
+            return;
+        };
+        for renaming in symmetry.exchanges() {
+            let mut other = renaming.state(state);
+            let mut smaller = Smaller::than(out);
+            self.code(&mut smaller, &mut other);
+            smaller.finish();
+        }
+    }
+
+    /// Packs a state, whatever its representative is; equal states, and no others,
+    /// give equal words.
+    ///
+    /// # Panics
+    /// If `out` is not [`Cluster::words`] long.
+    pub fn pack_as_it_is(&self, state: &State, out: &mut [u64]) {
         assert_eq!(
             out.len(),
             self.layout.words,
@@ -41,7 +60,7 @@ impl Cluster {
         writer.finish();
     }
 
-    /// The state that was packed.
+    /// The state that was packed, or the representative of its orbit.
     pub fn unpack(&self, words: &[u64]) -> State {
         let mut state = State::default();
         self.code(&mut Reader::new(words), &mut state);
