@@ -159,8 +159,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// The same, with states that a symmetry of the scenario exchanges packed alike:
-    /// as the smallest of their packed forms.
+    /// The same, with states that a symmetry of the scenario exchanges packed alike.
+    /// [`Cluster::unpack`] then gives one of them.
     #[must_use]
     pub fn with_symmetry(self) -> Cluster {
         let symmetry = Some(Symmetry::of(&self));

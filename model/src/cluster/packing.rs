@@ -31,14 +31,16 @@ impl Cluster {
     /// # Panics
     /// If `out` is not [`Cluster::words`] long.
     pub fn pack(&self, state: &State, out: &mut [u64]) {
-        self.pack_as_it_is(state, out);
         let Some(symmetry) = &self.symmetry else {
-            return;
+            return self.pack_as_it_is(state, out);
         };
-        for renaming in symmetry.exchanges() {
-            let mut other = renaming.state(state);
+        let mut candidates = symmetry.with_smallest_key(&self.scenario, state);
+        if let Some(first) = candidates.next() {
+            self.pack_as_it_is(&first, out);
+        }
+        for other in candidates {
             let mut smaller = Smaller::than(out);
-            self.code(&mut smaller, &mut other);
+            self.code(&mut smaller, &mut other.into_owned());
             smaller.finish();
         }
     }
