@@ -10,6 +10,7 @@ use crate::lockspace::{Channel, Lock, Message, Resource};
 use crate::memory::Step;
 use crate::mode::Mode;
 use crate::node::{Ctx, Node, Outgoing};
+use crate::pack::{self, Shape};
 use crate::program::Program;
 use crate::property;
 use crate::scenario::{
@@ -19,8 +20,9 @@ use crate::scenario::{
 use crate::task::Status;
 use std::fmt;
 
+mod layout;
 mod packing;
-use packing::Layout;
+use layout::Layout;
 
 /// What is left of the environment's budgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -83,6 +85,12 @@ pub struct Cluster {
     scenario: Scenario,
     program: Program,
     layout: Layout,
+    /// A state with nothing in it.
+    blank: State,
+    /// The parts of a packed state.
+    shapes: Vec<Shape>,
+    /// Its length in 64-bit words.
+    words: usize,
 }
 
 /// A scenario that does not fit the model.
@@ -148,10 +156,14 @@ impl Cluster {
         }
         let mut cluster = Cluster {
             layout: Layout::new(&scenario, &program),
+            blank: State::default(),
+            shapes: Vec::new(),
+            words: 0,
             scenario,
             program,
         };
-        cluster.layout.words = cluster.packed_bits().div_ceil(64) as usize;
+        cluster.shapes = cluster.measured();
+        cluster.words = pack::words(&cluster.shapes);
         Ok(cluster)
     }
 
@@ -177,7 +189,7 @@ impl Cluster {
 
     /// Number of 64-bit words a packed state takes.
     pub fn words(&self) -> usize {
-        self.layout.words
+        self.words
     }
 
     fn is_dlm(&self) -> bool {
