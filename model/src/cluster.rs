@@ -274,9 +274,28 @@ impl Cluster {
         self.for_each_candidate(state, &mut |action| {
             if self.apply(&mut next, action, sink) {
                 visit(action, &next);
-                next = *state;
+                self.restore(&mut next, state, action);
             }
         });
+    }
+
+    /// Makes `next` equal to `state` again, from which `action` led to it.
+    #[inline]
+    fn restore(&self, next: &mut State, state: &State, action: Action) {
+        let node = match action {
+            Action::Task { task, .. } | Action::Start { task } => {
+                self.scenario.node_of(task as usize)
+            }
+            Action::Worker { node, .. } | Action::Deliver { node, .. } => node as usize,
+            // Budgets; or what message fusion adds to a server's step.
+            _ => {
+                *next = *state;
+                return;
+            }
+        };
+        next.nodes[node] = state.nodes[node];
+        next.channels[node] = state.channels[node];
+        debug_assert!(next == state, "{action:?} changed more than node {node}");
     }
 
     /// The successor under one action, if it is enabled.
