@@ -292,6 +292,15 @@ impl Glock {
         matches!(self.stage, Stage::Sync | Stage::Inval) && matches!(self.req, Mode::Un | Mode::Df)
     }
 
+    /// Nothing under way, nothing wanted, nobody waiting: the worker would find
+    /// nothing to do (R3).
+    #[inline]
+    pub fn is_at_rest(&self) -> bool {
+        self.stage == Stage::Idle
+            && !self.demote.now()
+            && self.queue.as_slice().iter().all(|h| h.granted)
+    }
+
     /// Is a demote wanted now that holders block (Q7a)?
     #[inline]
     pub fn demote_wanted(&self) -> bool {
