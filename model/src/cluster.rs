@@ -331,12 +331,18 @@ impl Cluster {
         }
         for node in 0..self.scenario.nodes {
             for file in 0..self.scenario.files.len() as u8 {
-                f(Action::Worker { node, file });
-                if self.is_dlm() {
+                let glock = &state.nodes[node as usize].glocks[file as usize];
+                let channel = &state.channels[node as usize][file as usize];
+                if !glock.is_at_rest() {
+                    f(Action::Worker { node, file });
+                }
+                if channel.request.is_some() {
                     f(Action::Server { node, file });
+                }
+                if channel.first().is_some() {
                     f(Action::Deliver { node, file });
                 }
-                if self.scenario.hold_time {
+                if self.scenario.hold_time && glock.hold_may_expire() {
                     f(Action::Expire { node, file });
                 }
             }
