@@ -282,20 +282,26 @@ impl Cluster {
     /// Makes `next` equal to `state` again, from which `action` led to it.
     #[inline]
     fn restore(&self, next: &mut State, state: &State, action: Action) {
-        let node = match action {
-            Action::Task { task, .. } | Action::Start { task } => {
-                self.scenario.node_of(task as usize)
-            }
-            Action::Worker { node, .. } | Action::Deliver { node, .. } => node as usize,
-            // Budgets; or what message fusion adds to a server's step.
-            _ => {
-                *next = *state;
-                return;
-            }
+        let Some(node) = self.node_of_step(action) else {
+            *next = *state;
+            return;
         };
         next.nodes[node] = state.nodes[node];
         next.channels[node] = state.channels[node];
         debug_assert!(next == state, "{action:?} changed more than node {node}");
+    }
+
+    /// The node which alone, with the messages from it and to it, a step concerns.
+    /// None if others may be concerned, or the budgets.
+    #[inline]
+    fn node_of_step(&self, action: Action) -> Option<usize> {
+        match action {
+            Action::Task { task, .. } | Action::Start { task } => {
+                Some(self.scenario.node_of(task as usize))
+            }
+            Action::Worker { node, .. } | Action::Deliver { node, .. } => Some(node as usize),
+            _ => None,
+        }
     }
 
     /// The successor under one action, if it is enabled.

@@ -52,6 +52,19 @@ pub trait Coder<S> {
     /// Handles the next part, of at most 64 bits: `code` codes it as it is in the whole
     /// now, `set` puts what comes out of that in its place.
     fn part<T>(&mut self, code: impl FnOnce(&S, &mut Self::Bits) -> T, set: impl FnOnce(&mut S, T));
+
+    /// Handles the next `parts` parts, which `code` codes. `same`: are they the same in
+    /// both?
+    #[inline(always)]
+    fn section(
+        &mut self,
+        parts: usize,
+        same: impl FnOnce(&S, &S) -> bool,
+        code: impl FnOnce(&mut Self),
+    ) {
+        let _ = (parts, same);
+        code(self);
+    }
 }
 
 // ---- shapes ---------------------------------------------------------------------
@@ -85,6 +98,13 @@ impl Shape {
             moves,
             width: mask.count_ones(),
         }
+    }
+
+    /// As many of the lowest bits as are used.
+    #[inline(always)]
+    fn room(&self) -> u64 {
+        let (half, rest) = (self.width / 2, self.width.div_ceil(2));
+        (1_u64 << half << rest).wrapping_sub(1)
     }
 
     /// The used bits, one next to the other (Warren, Hacker's Delight, 7-4).
@@ -282,6 +302,80 @@ impl<S> Coder<S> for Writer<'_, S> {
 
 const MEASURED: &str = "every part has been measured";
 
+/// Writes parts over those of another whole, where the two differ.
+pub struct Rewriter<'a, S> {
+    before: &'a S,
+    whole: &'a S,
+    shapes: &'a [Shape],
+    words: &'a mut [u64],
+    /// Parts gone through, and their bits.
+    part: usize,
+    position: u32,
+    lost: u64,
+}
+
+impl<'a, S> Rewriter<'a, S> {
+    /// Makes `words`, to which `before` is packed, those of `whole`.
+    #[inline]
+    pub fn new(before: &'a S, whole: &'a S, shapes: &'a [Shape], words: &'a mut [u64]) -> Self {
+        Rewriter {
+            before,
+            whole,
+            shapes,
+            words,
+            part: 0,
+            position: 0,
+            lost: 0,
+        }
+    }
+
+    /// # Panics
+    /// As [`Writer::finish`].
+    #[inline]
+    pub fn finish(self) {
+        assert!(self.lost == 0, "a field does not fit its place");
+    }
+}
+
+impl<S> Coder<S> for Rewriter<'_, S> {
+    type Bits = Gather;
+
+    #[inline(always)]
+    fn part<T>(&mut self, code: impl FnOnce(&S, &mut Gather) -> T, _: impl FnOnce(&mut S, T)) {
+        let mut part = Gather::default();
+        code(self.whole, &mut part);
+        let shape = &self.shapes[self.part];
+        self.lost |= part.lost | part.bits & !shape.mask;
+        let (bits, room) = (shape.squeeze(part.bits), shape.room());
+        let (first, shift) = ((self.position / 64) as usize, self.position % 64);
+        if let Some(word) = self.words.get_mut(first) {
+            *word = *word & !(room << shift) | bits << shift;
+        }
+        if shift + shape.width > u64::BITS {
+            let word = &mut self.words[first + 1];
+            *word = *word & !(room >> (64 - shift)) | bits >> (64 - shift);
+        }
+        self.part += 1;
+        self.position += shape.width;
+    }
+
+    #[inline(always)]
+    fn section(
+        &mut self,
+        parts: usize,
+        same: impl FnOnce(&S, &S) -> bool,
+        code: impl FnOnce(&mut Self),
+    ) {
+        if same(self.before, self.whole) {
+            let skipped = &self.shapes[self.part..self.part + parts];
+            self.part += parts;
+            self.position += skipped.iter().map(|shape| shape.width).sum::<u32>();
+        } else {
+            code(self);
+        }
+    }
+}
+
 // ---- reading --------------------------------------------------------------------
 
 /// The bits of a part that is read.
@@ -401,18 +495,21 @@ mod tests {
 
     fn code(c: &mut impl Coder<Parts>, used: &Used) {
         for (i, &(first, second, entries)) in used.iter().enumerate() {
-            c.part(
-                |parts, b| {
-                    let (one, other, list) = &parts[i];
-                    let one = b.bits::<20>(*one, ones(first));
-                    let other = b.tag::<31, _>(*other, ones(second), |v| v, |v| v);
-                    let len = b.count::<2>(list.len(), entries);
-                    let entry = |i| list.get(i).copied().unwrap_or(0);
-                    let list = (0..len).map(|i| b.u8::<3>(entry(i), ALL)).collect();
-                    (one, other, list)
-                },
-                |parts, coded| parts[i] = coded,
-            );
+            let same = |before: &Parts, now: &Parts| before[i] == now[i];
+            c.section(1, same, |c| {
+                c.part(
+                    |parts, b| {
+                        let (one, other, list) = &parts[i];
+                        let one = b.bits::<20>(*one, ones(first));
+                        let other = b.tag::<31, _>(*other, ones(second), |v| v, |v| v);
+                        let len = b.count::<2>(list.len(), entries);
+                        let entry = |i| list.get(i).copied().unwrap_or(0);
+                        let list = (0..len).map(|i| b.u8::<3>(entry(i), ALL)).collect();
+                        (one, other, list)
+                    },
+                    |parts, coded| parts[i] = coded,
+                )
+            });
         }
     }
 
@@ -451,6 +548,28 @@ mod tests {
             prop_assert_eq!(packed.len(), bits.div_ceil(64) as usize + spare);
             let rest = (bits as usize..64 * packed.len()).filter(|i| packed[i / 64] >> (i % 64) & 1 == 1);
             prop_assert_eq!(rest.count(), 0);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_rewritten_is_as_if_written(
+            (used, parts) in parts(),
+            (_, others) in parts(),
+            spare in 0usize..3,
+        ) {
+            let mut changed = parts.clone();
+            for ((part, other), used) in changed.iter_mut().zip(others).zip(&used) {
+                let fits = other.0 < 1 << used.0 && other.1 < 1 << used.1;
+                if fits && other.2.len() <= used.2 {
+                    *part = other;
+                }
+            }
+            let (shapes, mut packed) = written(&parts, &used, spare);
+            let mut rewriter = Rewriter::new(&parts, &changed, &shapes, &mut packed);
+            code(&mut rewriter, &used);
+            rewriter.finish();
+            prop_assert_eq!(packed, written(&changed, &used, spare).1);
         }
     }
 

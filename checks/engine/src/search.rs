@@ -650,13 +650,13 @@ impl<S: System> Chunk<S> {
         let own_hash = store.hash(index);
         let before = candidates.len();
         let mut outside = 0;
-        system.expand(state, coverage, |_| (), &mut |(), next| {
+        system.expand(state, coverage, Clone::clone, &mut |action, next| {
             if !model.within_boundary(&next) {
                 outside += 1;
                 return;
             }
             let at = candidates.len();
-            let hash = system.encode(batch, next);
+            let hash = system.encode_next(batch, store, index, state, &action, next);
             let twin = &mut recent[hash as usize % RECENT];
             let known = hash == own_hash && store.equals(index, batch, at)
                 || candidates

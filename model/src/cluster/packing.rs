@@ -2,12 +2,12 @@
 //! leave it values.
 
 use super::layout::{Layout, NodeLayout, TaskLayout};
-use super::{Budgets, Cluster, State};
+use super::{Action, Budgets, Cluster, State};
 use crate::glock::{Demote, Glock, Holder, Queue, Request, Runner, Stage};
 use crate::lockspace::{Channel, Fifo, Lock, Message, Resource, Waiting, dlm_rank};
 use crate::mode::Mode;
 use crate::node::Node;
-use crate::pack::{ALL, Bits, Coder, Measurer, Reader, Shape, Writer, ones, up_to};
+use crate::pack::{ALL, Bits, Coder, Measurer, Reader, Rewriter, Shape, Writer, ones, up_to};
 use crate::program::{MAX_NESTED_VARS, MAX_VARS, NqFlags, Val};
 use crate::scenario::{
     MAX_BUDGET, MAX_FILES, MAX_NODES, MAX_PAGES, MAX_TASKS, MAX_TRANSFER, MAX_VPAGES, Page, Pte,
@@ -34,33 +34,77 @@ impl Cluster {
     pub fn pack(&self, state: &State, out: &mut [u64]) {
         assert_eq!(out.len(), self.words, "a packed state has a fixed length");
         let mut writer = Writer::new(state, &self.shapes, out);
-        self.code(&mut writer);
+        self.code(&mut writer, None);
         writer.finish();
+    }
+
+    /// As [`Cluster::pack`], for a state that `action` has led to. `out` is what the
+    /// state before is packed to; little of that changes in a step.
+    pub fn repack(&self, before: &State, action: Action, state: &State, out: &mut [u64]) {
+        let only = self.node_of_step(action);
+        let mut rewriter = Rewriter::new(before, state, &self.shapes, out);
+        self.code(&mut rewriter, only);
+        rewriter.finish();
+        debug_assert!(
+            self.unpack(out) == *state,
+            "{action:?} changed more than said"
+        );
     }
 
     /// The state that was packed.
     pub fn unpack(&self, words: &[u64]) -> State {
         let mut state = self.blank;
-        self.code(&mut Reader::new(words, &self.shapes, &mut state));
+        self.code(&mut Reader::new(words, &self.shapes, &mut state), None);
         state
     }
 
     /// The shapes of all parts of a state.
     pub(super) fn measured(&self) -> Vec<Shape> {
         let mut measurer = Measurer::new(&self.blank);
-        self.code(&mut measurer);
+        self.code(&mut measurer, None);
         measurer.shapes
     }
 
+    /// All parts of a state. `only`: the one node in which there may be differences, or
+    /// in the messages from it and to it, if it is known.
     #[inline(always)]
-    fn code<C: Coder<State>>(&self, c: &mut C) {
+    fn code<C: Coder<State>>(&self, c: &mut C, only: Option<usize>) {
         let (s, l) = (&self.scenario, &self.layout);
         for (n, here) in l.nodes.iter().enumerate() {
-            self.code_node(c, n, here);
+            c.section(
+                self.parts_of(here),
+                |_, _| only.is_some_and(|m| m != n),
+                |c| self.code_node(c, n, here),
+            );
         }
         if self.is_dlm() {
             for f in 0..s.files.len() {
-                let nodes = l.nodes.len();
+                self.code_lock_space(c, f, only);
+            }
+        }
+        c.section(
+            1,
+            |before, now| only.is_some() || before.budgets == now.budgets,
+            |c| {
+                c.part(
+                    |state, b| code_budgets(b, s, &state.budgets),
+                    |state, budgets| state.budgets = budgets,
+                );
+            },
+        );
+    }
+
+    /// The lock space for a file, and the messages about it.
+    #[inline(always)]
+    fn code_lock_space<C: Coder<State>>(&self, c: &mut C, f: usize, only: Option<usize>) {
+        let nodes = self.layout.nodes.len();
+        c.section(
+            1,
+            |before, now| {
+                let same = |n: usize| before.channels[n][f] == now.channels[n][f];
+                only.map_or_else(|| (0..nodes).all(same), same)
+            },
+            |c| {
                 c.part(
                     |s, b| {
                         let mut channels = [Channel::default(); MAX_NODES];
@@ -75,48 +119,63 @@ impl Cluster {
                         }
                     },
                 );
+            },
+        );
+        c.section(
+            1,
+            |before, now| only.is_some() || before.resources[f] == now.resources[f],
+            |c| {
                 c.part(
                     |s, b| code_resource(b, nodes, &s.resources[f]),
                     |s, resource| s.resources[f] = resource,
                 );
-            }
-        }
-        c.part(
-            |state, b| code_budgets(b, s, &state.budgets),
-            |state, budgets| state.budgets = budgets,
+            },
         );
+    }
+
+    /// How many parts [`Cluster::code_node`] has.
+    #[inline]
+    fn parts_of(&self, here: &NodeLayout) -> usize {
+        let flags = usize::from(self.layout.file_flags != 0);
+        2 * self.scenario.files.len() + 1 + flags + 3 * here.tasks.len()
     }
 
     #[inline(always)]
     fn code_node<C: Coder<State>>(&self, c: &mut C, n: usize, here: &NodeLayout) {
         let l = &self.layout;
-        for (f, spec) in self.scenario.files.iter().enumerate() {
-            c.part(
-                |s, b| {
-                    let node = &s.nodes[n];
-                    let glock = code_glock(b, l, here, &node.glocks[f]);
-                    (glock, code_inode(b, l, here, spec.pages as usize, node, f))
+        let files = self.scenario.files.len();
+        for f in 0..files {
+            c.section(
+                2,
+                |before, now| {
+                    let (before, now) = (&before.nodes[n], &now.nodes[n]);
+                    before.glocks[f] == now.glocks[f]
+                        && before.pages[f] == now.pages[f]
+                        && before.rwsem[f] == now.rwsem[f]
+                        && before.inode_flags[f] == now.inode_flags[f]
                 },
-                |s, (glock, (pages, rwsem, flags))| {
-                    let node = &mut s.nodes[n];
-                    node.glocks[f] = glock;
-                    node.pages[f] = pages;
-                    node.rwsem[f] = rwsem;
-                    node.inode_flags[f] = flags;
-                },
-            );
-            c.part(
-                |s, b| code_queue(b, l, here, &s.nodes[n].glocks[f].queue),
-                |s, queue| s.nodes[n].glocks[f].queue = queue,
+                |c| self.code_file(c, n, here, f),
             );
         }
-        c.part(
-            |s, b| code_memory(b, here, self.scenario.files.len(), &s.nodes[n]),
-            |s, (sw_paged, ptes, copied, bad)| {
-                s.nodes[n].sw_paged = sw_paged;
-                s.nodes[n].ptes = ptes;
-                s.nodes[n].copied = copied;
-                s.nodes[n].bad = bad;
+        c.section(
+            1,
+            |before, now| {
+                let (before, now) = (&before.nodes[n], &now.nodes[n]);
+                before.sw_paged == now.sw_paged
+                    && before.ptes == now.ptes
+                    && before.copied == now.copied
+                    && before.bad == now.bad
+            },
+            |c| {
+                c.part(
+                    |s, b| code_memory(b, here, files, &s.nodes[n]),
+                    |s, (sw_paged, ptes, copied, bad)| {
+                        s.nodes[n].sw_paged = sw_paged;
+                        s.nodes[n].ptes = ptes;
+                        s.nodes[n].copied = copied;
+                        s.nodes[n].bad = bad;
+                    },
+                );
             },
         );
         if l.file_flags != 0 {
@@ -126,20 +185,53 @@ impl Cluster {
             );
         }
         for &t in &here.tasks {
-            let own = &l.tasks[t];
-            c.part(
-                |s, b| code_position(b, l, own, &s.nodes[n].tasks[t]),
-                |s, task| s.nodes[n].tasks[t] = task,
-            );
-            c.part(
-                |s, b| code_call(b, l, own, &s.nodes[n].tasks[t]),
-                |s, task| s.nodes[n].tasks[t] = task,
-            );
-            c.part(
-                |s, b| code_transfer(b, own, &s.nodes[n].tasks[t]),
-                |s, task| s.nodes[n].tasks[t] = task,
+            c.section(
+                3,
+                |before, now| before.nodes[n].tasks[t] == now.nodes[n].tasks[t],
+                |c| self.code_task(c, n, t),
             );
         }
+    }
+
+    /// What a node has of a file.
+    #[inline(always)]
+    fn code_file<C: Coder<State>>(&self, c: &mut C, n: usize, here: &NodeLayout, f: usize) {
+        let (l, pages) = (&self.layout, self.scenario.files[f].pages as usize);
+        c.part(
+            |s, b| {
+                let node = &s.nodes[n];
+                let glock = code_glock(b, l, here, &node.glocks[f]);
+                (glock, code_inode(b, l, here, pages, node, f))
+            },
+            |s, (glock, (pages, rwsem, flags))| {
+                let node = &mut s.nodes[n];
+                node.glocks[f] = glock;
+                node.pages[f] = pages;
+                node.rwsem[f] = rwsem;
+                node.inode_flags[f] = flags;
+            },
+        );
+        c.part(
+            |s, b| code_queue(b, l, here, &s.nodes[n].glocks[f].queue),
+            |s, queue| s.nodes[n].glocks[f].queue = queue,
+        );
+    }
+
+    #[inline(always)]
+    fn code_task<C: Coder<State>>(&self, c: &mut C, n: usize, t: usize) {
+        let (l, own) = (&self.layout, &self.layout.tasks[t]);
+        c.part(
+            |s, b| code_position(b, l, own, &s.nodes[n].tasks[t]),
+            |s, task| s.nodes[n].tasks[t] = task,
+        );
+        c.part(
+            |s, b| code_call(b, l, own, &s.nodes[n].tasks[t]),
+            |s, task| s.nodes[n].tasks[t] = task,
+        );
+        c.part(
+            |s, b| code_transfer(b, own, &s.nodes[n].tasks[t]),
+            |s, task| s.nodes[n].tasks[t] = task,
+        );
     }
 }
 
