@@ -74,6 +74,10 @@ impl PackedModel for Checked<'_> {
         self.0.pack(state, out);
     }
 
+    fn repack(&self, state: &State, action: &Action, next: &State, out: &mut [u64]) {
+        self.0.repack(state, *action, next, out);
+    }
+
     fn unpack(&self, words: &[u64]) -> State {
         self.0.unpack(words)
     }

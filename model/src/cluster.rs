@@ -10,6 +10,7 @@ use crate::lockspace::{Channel, Lock, Message, Resource};
 use crate::memory::Step;
 use crate::mode::Mode;
 use crate::node::{Ctx, Node, Outgoing};
+use crate::pack::{self, Shape};
 use crate::program::Program;
 use crate::property;
 use crate::scenario::{
@@ -20,8 +21,9 @@ use crate::symmetry::Symmetry;
 use crate::task::Status;
 use std::fmt;
 
+mod layout;
 mod packing;
-use packing::Layout;
+use layout::Layout;
 
 /// What is left of the environment's budgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -86,6 +88,12 @@ pub struct Cluster {
     layout: Layout,
     /// States are packed by representative, if it was looked for.
     symmetry: Option<Symmetry>,
+    /// A state with nothing in it.
+    blank: State,
+    /// The parts of a packed state.
+    shapes: Vec<Shape>,
+    /// Its length in 64-bit words.
+    words: usize,
 }
 
 /// A scenario that does not fit the model.
@@ -151,11 +159,15 @@ impl Cluster {
         }
         let mut cluster = Cluster {
             layout: Layout::new(&scenario, &program),
+            blank: State::default(),
+            shapes: Vec::new(),
+            words: 0,
             scenario,
             program,
             symmetry: None,
         };
-        cluster.layout.words = cluster.packed_bits().div_ceil(64) as usize;
+        cluster.shapes = cluster.measured();
+        cluster.words = pack::words(&cluster.shapes);
         Ok(cluster)
     }
 
@@ -199,7 +211,7 @@ impl Cluster {
 
     /// Number of 64-bit words a packed state takes.
     pub fn words(&self) -> usize {
-        self.layout.words
+        self.words
     }
 
     fn is_dlm(&self) -> bool {
@@ -284,9 +296,34 @@ impl Cluster {
         self.for_each_candidate(state, &mut |action| {
             if self.apply(&mut next, action, sink) {
                 visit(action, &next);
-                next = *state;
+                self.restore(&mut next, state, action);
             }
         });
+    }
+
+    /// Makes `next` equal to `state` again, from which `action` led to it.
+    #[inline]
+    fn restore(&self, next: &mut State, state: &State, action: Action) {
+        let Some(node) = self.node_of_step(action) else {
+            *next = *state;
+            return;
+        };
+        next.nodes[node] = state.nodes[node];
+        next.channels[node] = state.channels[node];
+        debug_assert!(next == state, "{action:?} changed more than node {node}");
+    }
+
+    /// The node which alone, with the messages from it and to it, a step concerns.
+    /// None if others may be concerned, or the budgets.
+    #[inline]
+    fn node_of_step(&self, action: Action) -> Option<usize> {
+        match action {
+            Action::Task { task, .. } | Action::Start { task } => {
+                Some(self.scenario.node_of(task as usize))
+            }
+            Action::Worker { node, .. } | Action::Deliver { node, .. } => Some(node as usize),
+            _ => None,
+        }
     }
 
     /// The successor under one action, if it is enabled.
@@ -322,12 +359,18 @@ impl Cluster {
         }
         for node in 0..self.scenario.nodes {
             for file in 0..self.scenario.files.len() as u8 {
-                f(Action::Worker { node, file });
-                if self.is_dlm() {
+                let glock = &state.nodes[node as usize].glocks[file as usize];
+                let channel = &state.channels[node as usize][file as usize];
+                if !glock.is_at_rest() {
+                    f(Action::Worker { node, file });
+                }
+                if channel.request.is_some() {
                     f(Action::Server { node, file });
+                }
+                if channel.first().is_some() {
                     f(Action::Deliver { node, file });
                 }
-                if self.scenario.hold_time {
+                if self.scenario.hold_time && glock.hold_may_expire() {
                     f(Action::Expire { node, file });
                 }
             }

@@ -10,6 +10,7 @@ use crate::event::{Event, Sink};
 use crate::mode::Mode;
 use crate::program::{Kernel, MayGrant, NqFlags, TryRule};
 use crate::scenario::{LockManager, MAX_TASKS};
+use std::hash::{Hash, Hasher};
 
 /// An entry of `gl_holders`: a holder (granted) or a waiter. Identified by its
 /// task: a second entry of one task is the recursion trap (Q4).
@@ -26,10 +27,23 @@ pub struct Holder {
 }
 
 /// `gl_holders`, first come first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, Eq, Default)]
 pub struct Queue {
     len: u8,
     entries: [Holder; MAX_TASKS],
+}
+
+impl PartialEq for Queue {
+    #[inline]
+    fn eq(&self, other: &Queue) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Hash for Queue {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
 }
 
 impl Queue {
@@ -290,6 +304,15 @@ impl Glock {
     #[inline]
     pub fn invalidate_in_progress(&self) -> bool {
         matches!(self.stage, Stage::Sync | Stage::Inval) && matches!(self.req, Mode::Un | Mode::Df)
+    }
+
+    /// Nothing under way, nothing wanted, nobody waiting: the worker would find
+    /// nothing to do (R3).
+    #[inline]
+    pub fn is_at_rest(&self) -> bool {
+        self.stage == Stage::Idle
+            && !self.demote.now()
+            && self.queue.as_slice().iter().all(|h| h.granted)
     }
 
     /// Is a demote wanted now that holders block (Q7a)?

@@ -10,6 +10,7 @@ use crate::event::{Event, Sink};
 use crate::glock::Request;
 use crate::mode::Mode;
 use crate::scenario::MAX_NODES;
+use std::hash::{Hash, Hasher};
 
 /// What a node has at the lock space (D1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -40,10 +41,23 @@ pub struct Waiting {
 }
 
 /// One queue of a resource, first come first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, Eq, Default)]
 pub struct Fifo {
     len: u8,
     entries: [Waiting; MAX_NODES],
+}
+
+impl PartialEq for Fifo {
+    #[inline]
+    fn eq(&self, other: &Fifo) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Hash for Fifo {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
+    }
 }
 
 impl Fifo {
@@ -100,13 +114,26 @@ pub enum Message {
 pub const CHANNEL: usize = 8;
 
 /// Messages between one node and one resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, Eq, Default)]
 pub struct Channel {
     /// The node's request.
     pub request: Option<Request>,
     len: u8,
     /// Answers and callbacks, oldest first.
     messages: [Option<Message>; CHANNEL],
+}
+
+impl PartialEq for Channel {
+    #[inline]
+    fn eq(&self, other: &Channel) -> bool {
+        self.request == other.request && self.under_way() == other.under_way()
+    }
+}
+
+impl Hash for Channel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.request, self.under_way()).hash(state);
+    }
 }
 
 impl Channel {
@@ -119,7 +146,11 @@ impl Channel {
     }
     /// Messages under way to the node, oldest first.
     pub fn messages(&self) -> impl Iterator<Item = Message> + '_ {
-        self.messages[..self.len as usize].iter().flatten().copied()
+        self.under_way().iter().flatten().copied()
+    }
+    #[inline]
+    fn under_way(&self) -> &[Option<Message>] {
+        &self.messages[..self.len as usize]
     }
     /// The oldest message.
     #[inline]

@@ -163,10 +163,10 @@ impl Node {
             sink,
         };
         let (result, effects) = f(&mut self.glocks[file], &mut env);
-        for task in 0..MAX_TASKS {
-            if effects.failed & (1 << task) != 0 {
-                self.tasks[task].wait = Wait::Failed;
-            }
+        let mut failed = effects.failed;
+        while failed != 0 {
+            self.tasks[failed.trailing_zeros() as usize].wait = Wait::Failed;
+            failed &= failed - 1;
         }
         if let Some(request) = effects.request {
             out.0 = Some(Sent {
@@ -798,6 +798,9 @@ impl Node {
         sink: &mut S,
     ) -> Step {
         let gl = &self.glocks[file];
+        if gl.is_at_rest() {
+            return Step::Blocked;
+        }
         if matches!(gl.stage, Stage::Sync | Stage::Inval | Stage::Sent) {
             if gl.runner != Runner::Worker {
                 return Step::Blocked;

@@ -61,6 +61,26 @@ fn packing_loses_nothing() {
     });
 }
 
+/// Packing only what a step may have changed is packing all of it.
+#[test]
+fn a_state_is_packed_alike_from_scratch_and_from_the_one_before() {
+    every_small_cluster(|c| {
+        let packed = |state: &State| {
+            let mut words = vec![0; c.words()];
+            c.pack(state, &mut words);
+            words
+        };
+        explore(c, CAP, |_, state, successors| {
+            let before = packed(state);
+            for (action, next) in successors {
+                let mut words = before.clone();
+                c.repack(state, *action, next, &mut words);
+                assert_eq!(words, packed(next), "{}: {action:?}", where_(c));
+            }
+        });
+    });
+}
+
 /// P14 speaks of deadlocks only if a cycle of waits is for ever.
 #[test]
 fn a_cycle_of_waits_never_dissolves() {

@@ -8,7 +8,7 @@ use stateright::Model;
 use crate::ahead::Ahead;
 use crate::explored::{Explored, Found, Place, Properties};
 use crate::store::{Index, Store};
-use crate::system::{BatchOf, StateOf, System};
+use crate::system::{ActionOf, BatchOf, StateOf, System};
 
 /// Candidates remembered while a chunk is expanded.
 const RECENT: usize = 1 << 12;
@@ -146,13 +146,17 @@ impl<S: System> Chunk<S> {
         let own_hash = store.hash(index);
         let before = candidates.len();
         let mut outside = 0;
-        system.expand(state, coverage, |_| (), &mut |(), next| {
+        let label = |action: &ActionOf<S>| S::REPACKS.then(|| action.clone());
+        system.expand(state, coverage, label, &mut |action, next| {
             if !model.within_boundary(&next) {
                 outside += 1;
                 return;
             }
             let at = candidates.len();
-            let hash = system.encode(batch, next);
+            let hash = match action {
+                Some(action) => system.encode_next(batch, store, index, state, &action, next),
+                None => system.encode(batch, next),
+            };
             let twin = &mut recent[hash as usize % RECENT];
             let known = hash == own_hash && store.equals(index, batch, at)
                 || candidates

@@ -100,6 +100,21 @@ pub trait PackedModel: Model<State: Clone, Action: Clone> + Sync {
     /// only compared by their words.
     fn pack(&self, state: &Self::State, out: &mut [u64]);
 
+    /// As [`pack`](Self::pack), for the state `next` that `action` leads to from `state`: `out` holds
+    /// what `state` is packed to, of which much may stay.
+    ///
+    /// The default packs all of `next`.
+    fn repack(
+        &self,
+        state: &Self::State,
+        action: &Self::Action,
+        next: &Self::State,
+        out: &mut [u64],
+    ) {
+        let _ = (state, action);
+        self.pack(next, out);
+    }
+
     /// The state that packs to `words`; if the model is [`symmetric`](Self::symmetric), any of them.
     fn unpack(&self, words: &[u64]) -> Self::State;
 

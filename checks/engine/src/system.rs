@@ -34,6 +34,9 @@ pub trait System: Sync {
     /// Whether every state stored can be had back. If not, nothing can be said about runs.
     const KEEPS_STATES: bool = true;
 
+    /// Whether [`encode_next`](Self::encode_next) is worth its while.
+    const REPACKS: bool = false;
+
     /// The model, for its initial states, properties and boundary.
     fn model(&self) -> &Self::Model;
 
@@ -54,6 +57,21 @@ pub trait System: Sync {
         batch: &mut <Self::Store as Store>::Batch,
         state: Cow<'_, StateOf<Self>>,
     ) -> u32;
+
+    /// As [`encode`](Self::encode), for the state `next` that `action` leads to from `state`, which is
+    /// stored under this number.
+    fn encode_next(
+        &self,
+        batch: &mut <Self::Store as Store>::Batch,
+        store: &Self::Store,
+        index: u32,
+        state: &StateOf<Self>,
+        action: &ActionOf<Self>,
+        next: Cow<'_, StateOf<Self>>,
+    ) -> u32 {
+        let _ = (store, index, state, action);
+        self.encode(batch, next)
+    }
 
     /// Visits the successors of a state, each with what `label` makes of the action, in the order of
     /// [`steps`](Self::steps).
@@ -104,6 +122,8 @@ impl<M: PackedModel> System for M {
     type Coverage = M::Coverage;
     type Store = PackedStore;
 
+    const REPACKS: bool = true;
+
     fn model(&self) -> &M {
         self
     }
@@ -125,6 +145,22 @@ impl<M: PackedModel> System for M {
     #[inline]
     fn encode(&self, batch: &mut PackedBatch, state: Cow<'_, M::State>) -> u32 {
         PackedStore::push(batch, self.words(), |out| self.pack(&state, out))
+    }
+
+    #[inline]
+    fn encode_next(
+        &self,
+        batch: &mut PackedBatch,
+        store: &PackedStore,
+        index: u32,
+        state: &M::State,
+        action: &M::Action,
+        next: Cow<'_, M::State>,
+    ) -> u32 {
+        PackedStore::push(batch, self.words(), |out| {
+            out.copy_from_slice(store.words(index));
+            self.repack(state, action, &next, out);
+        })
     }
 
     #[inline]

@@ -35,7 +35,7 @@ impl VarSet {
 }
 
 /// Where control may go after the instruction at `pc`.
-pub(super) fn successors(pc: usize, op: &Op) -> impl Iterator<Item = usize> + use<> {
+pub(crate) fn successors(pc: usize, op: &Op) -> impl Iterator<Item = usize> + use<> {
     let next = (!matches!(op, Op::Goto(_) | Op::Return(_))).then_some(pc + 1);
     let jump = match *op {
         Op::Goto(to) | Op::Branch { then: to, .. } => Some(to as usize),

@@ -60,7 +60,7 @@ mod ast;
 mod balance;
 mod check;
 mod flow;
-mod graph;
+pub(crate) mod graph;
 mod lex;
 mod library;
 mod listing;
