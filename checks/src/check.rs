@@ -271,6 +271,8 @@ impl Report {
             ("gup_window", now.gup_window, usual.gup_window),
             ("fault_retry", now.fault_retry, usual.fault_retry),
             ("fusion", now.fusion, usual.fusion),
+            ("message_fusion", now.message_fusion, usual.message_fusion),
+            ("release_fusion", now.release_fusion, usual.release_fusion),
         ]
         .into_iter()
         .filter(|(_, now, usual)| now != usual)

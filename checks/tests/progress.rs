@@ -8,6 +8,7 @@ mod support;
 use glock::{Report, Verdict, Walk};
 use glock_engine::{Limits, Unfinished};
 use glock_model::cluster::Action;
+use glock_model::design::Library;
 use glock_model::program::Program;
 use glock_model::property::Property::{self, CanFinish, Finishes, FinishesStrongly, NoDeadlock};
 use glock_model::scenario::Scenario;
@@ -267,5 +268,40 @@ fn nothing_is_known_of_runs_after_a_search_that_ended_early() {
     let report = explored_with(&program, &scenario, &[]);
     for property in Property::PROGRESS {
         assert_eq!(*report.verdict(property), Verdict::NotAsked);
+    }
+}
+
+/// Giving up in the step before what nobody sees given up changes no verdict, those about runs included.
+#[test]
+fn release_fusion_changes_no_verdict_about_progress() {
+    const NAMES: [&str; 8] = [
+        "race-direct-read",
+        "race-direct-write",
+        "race-buffered-read",
+        "race-buffered-write",
+        "own-direct-write-same-page",
+        "lone-direct-read-idle-remote",
+        "reclaim-direct-read",
+        "threads-direct-read-munmap",
+    ];
+    for design_name in Library::builtin().names() {
+        for name in NAMES {
+            let fused = scenario(name);
+            let mut single = fused.clone();
+            single.switches.release_fusion = false;
+            let program = design(design_name);
+            let violated = |scenario| {
+                let report = judged_in(&program, scenario);
+                let judged = Property::ALL.into_iter();
+                judged
+                    .filter(|&p| report.verdict(p).history().is_some())
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(
+                violated(&fused),
+                violated(&single),
+                "{name} under {design_name}"
+            );
+        }
     }
 }

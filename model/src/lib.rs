@@ -14,6 +14,7 @@ pub mod node;
 pub mod pack;
 pub mod program;
 pub mod property;
+pub mod release;
 pub mod scenario;
 pub mod symmetry;
 pub mod task;

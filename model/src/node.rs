@@ -14,6 +14,7 @@ use crate::mode::Mode;
 use crate::program::{
     Arith, Entry, Flag, MAX_FLAGS, NqFlags, Op, Operand, Pc, Place, Program, Target, Val, Var,
 };
+use crate::release::Holds;
 use crate::scenario::{
     LockManager, MAX_FILES, MAX_PAGES, MAX_TASKS, MAX_VPAGES, OpKind, Page, Pte, Scenario,
 };
@@ -258,6 +259,7 @@ impl Node {
             Status::Idle | Status::Done | Status::Bug => return Step::Blocked,
             Status::Running => {}
         }
+        let before = self.holds(task);
         let step = if t.fault == Fault::Begin {
             self.fault_begin(ctx, task, sink)
         } else if t.nested() || self.runs_design(ctx, task) {
@@ -266,7 +268,7 @@ impl Node {
             self.builtin_step(ctx, task, sink)
         };
         if step == Step::Taken {
-            self.run_locals(ctx, task, sink);
+            self.run_unseen(ctx, task, before, sink);
         }
         step
     }
@@ -291,17 +293,31 @@ impl Node {
         }
     }
 
+    /// As [`Node::run_locals`], and with release fusion what nobody depends on.
+    fn run_unseen<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, mut before: Holds, sink: &mut S) {
+        self.run_locals(ctx, task, sink);
+        while ctx.scenario.switches.release_fusion && self.at_release(ctx, task, &mut before) {
+            self.instruction(ctx, task, 0, &mut Outgoing::default(), sink);
+            self.run_locals(ctx, task, sink);
+        }
+    }
+
+    /// Does the task run code of the design, a handler's or a hook's included?
+    pub(crate) fn runs_code(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        let t = &self.tasks[task];
+        t.status == Status::Running
+            && t.wait == Wait::No
+            && (t.nested() || t.fault == Fault::None && self.runs_design(ctx, task))
+    }
+
     /// Is the task's next step local: a local instruction, the entry of a built-in,
     /// or the return of the system call?
     fn at_local(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        if !self.runs_code(ctx, task) {
+            return false;
+        }
         let t = &self.tasks[task];
-        if t.status != Status::Running || t.wait != Wait::No {
-            return false;
-        }
         let nested = t.nested();
-        if !nested && (t.fault != Fault::None || !self.runs_design(ctx, task)) {
-            return false;
-        }
         let pc = self.frame_pc(task);
         match ctx.program.code[pc as usize].op {
             Op::Return(_) => !nested && t.sub == Sub::None,

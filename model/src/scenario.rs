@@ -349,6 +349,9 @@ pub struct Switches {
     /// An answer of the lock space that nothing precedes on its way is delivered, and
     /// looked at by the worker, in the step that sends it. Default: on.
     pub message_fusion: bool,
+    /// What a task gives up unseen (pins, i_rwsem, the page lock at the end of a fault)
+    /// it gives up in the step before: [`crate::release`]. Default: on.
+    pub release_fusion: bool,
 }
 
 impl Default for Switches {
@@ -359,6 +362,7 @@ impl Default for Switches {
             fault_retry: true,
             fusion: true,
             message_fusion: true,
+            release_fusion: true,
         }
     }
 }

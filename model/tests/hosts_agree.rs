@@ -348,6 +348,7 @@ fn hosts_agree_under_every_switch() {
         |s: &mut Switches| s.fault_retry = false,
         |s: &mut Switches| s.fusion = false,
         |s: &mut Switches| s.message_fusion = false,
+        |s: &mut Switches| s.release_fusion = false,
     ] {
         for name in ["race-direct-read-bad-first", "lone-direct-read-idle-remote"] {
             let mut scenario = load_scenario(name);

@@ -247,6 +247,7 @@ fn scenario() -> impl Strategy<Value = String> {
         select(vec![
             "",
             "fusion = false\n",
+            "release_fusion = false\n",
             "page_refs_block = true\ngup_window = true\n",
         ]),
     );

@@ -206,19 +206,20 @@ fn step_fusion_changes_no_verdict() {
     }
 }
 
+const TWO_NODES: [&str; 8] = [
+    "lone-direct-read-idle-remote",
+    "lone-direct-write-idle-remote",
+    "lone-buffered-read-idle-remote",
+    "lone-buffered-write-idle-remote",
+    "touch-store-remote-writer",
+    "touch-load-remote-direct-writer",
+    "pipe-read-remote-writer",
+    "torn-buffered-read",
+];
+
 /// Delivering an answer in the step that sends it changes no verdict.
 #[test]
 fn message_fusion_changes_no_verdict() {
-    const TWO_NODES: [&str; 8] = [
-        "lone-direct-read-idle-remote",
-        "lone-direct-write-idle-remote",
-        "lone-buffered-read-idle-remote",
-        "lone-buffered-write-idle-remote",
-        "touch-store-remote-writer",
-        "touch-load-remote-direct-writer",
-        "pipe-read-remote-writer",
-        "torn-buffered-read",
-    ];
     let designs = design::Library::builtin();
     for design in designs.names() {
         for name in TWO_NODES {
@@ -231,4 +232,24 @@ fn message_fusion_changes_no_verdict() {
             assert!(fused.states <= single.states, "{name} under {design}");
         }
     }
+}
+
+/// Giving up in the step before what nobody can see given up changes no verdict.
+#[test]
+fn release_fusion_changes_no_verdict() {
+    let designs = design::Library::builtin();
+    let mut saved = 0;
+    for design in designs.names() {
+        for name in SMALL.into_iter().chain(TWO_NODES) {
+            let fused = scenario(name);
+            let mut single = fused.clone();
+            single.switches.release_fusion = false;
+            let fused = search(&with_scenario(design, fused), CAP);
+            let single = search(&with_scenario(design, single), 4 * CAP);
+            assert_eq!(fused.names(), single.names(), "{name} under {design}");
+            assert!(fused.states <= single.states, "{name} under {design}");
+            saved += single.states - fused.states;
+        }
+    }
+    assert!(saved > 0, "nothing was fused anywhere");
 }

@@ -184,6 +184,7 @@ impl Scenario {
             ("fault_retry", s.fault_retry, d.fault_retry),
             ("fusion", s.fusion, d.fusion),
             ("message_fusion", s.message_fusion, d.message_fusion),
+            ("release_fusion", s.release_fusion, d.release_fusion),
         ];
         let changed = all.iter().filter(|(_, now, usual)| now != usual);
         let words: Vec<String> = changed

@@ -383,6 +383,7 @@ fn read_switches<'a>(source: Source<'a>, fields: &Fields<'a>) -> Read<Switches> 
         "fault_retry",
         "fusion",
         "message_fusion",
+        "release_fusion",
     ];
     let fields = Fields::new(source, table, value.span(), "the table `switches`", &known)?;
     Ok(Switches {
@@ -391,5 +392,6 @@ fn read_switches<'a>(source: Source<'a>, fields: &Fields<'a>) -> Read<Switches> 
         fault_retry: fields.boolean("fault_retry", default.fault_retry)?,
         fusion: fields.boolean("fusion", default.fusion)?,
         message_fusion: fields.boolean("message_fusion", default.message_fusion)?,
+        release_fusion: fields.boolean("release_fusion", default.release_fusion)?,
     })
 }

@@ -146,6 +146,7 @@ impl Scenario {
         let _ = writeln!(out, "fault_retry = {}", s.fault_retry);
         let _ = writeln!(out, "fusion = {}", s.fusion);
         let _ = writeln!(out, "message_fusion = {}", s.message_fusion);
+        let _ = writeln!(out, "release_fusion = {}", s.release_fusion);
     }
 }
 

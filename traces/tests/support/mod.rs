@@ -45,6 +45,7 @@ pub fn in_small_steps(name: &str, of_design: &str) -> Cluster {
     let mut scenario = scenario(name);
     scenario.switches.fusion = false;
     scenario.switches.message_fusion = false;
+    scenario.switches.release_fusion = false;
     scenario.switches.gup_window = true;
     scenario.switches.page_refs_block = true;
     Cluster::new(scenario, design(of_design)).expect("design and scenario go together")
