@@ -7,7 +7,7 @@
 //! group. States that one of them turns into one another are an *orbit*. A search
 //! may keep one state of each, its *representative* ([`Cluster::with_symmetry`]).
 //! Which one does not matter, only that it is the same for the whole orbit: here it
-//! is the one with the smallest [`Key`], and among those with the same key the one
+//! is the one with the smallest *key*, and among those with the same key the one
 //! whose packed form is the smallest.
 //!
 //! # What must be so, and how it is made sure

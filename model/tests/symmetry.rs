@@ -604,15 +604,7 @@ fn an_exchange_that_forgets_somebody_is_noticed() {
         let states = reachable(cluster, 50_000).expect("small enough");
         states.iter().any(|(s, _)| !maps_steps(cluster, &broken, s))
     };
-    let race = cluster("fault-in-retry", "race-direct-read-two-nodes");
-    let race = Cluster::new(
-        Scenario {
-            hold_time: false,
-            ..race.scenario().clone()
-        },
-        cluster("base", "race-direct-read").program().clone(),
-    )
-    .expect("they go together");
+    let race = cluster("base", "race-direct-read-two-nodes");
     let whole = Symmetry::of(&race).exchanges()[0];
     assert!(!noticed(&race, whole));
     let none = Renaming::identity();
