@@ -142,9 +142,9 @@ impl<S: System> Chunk<S> {
             ..
         } = self;
         let model = system.model();
-        let store = &explored.store;
+        let Explored { store, table, .. } = explored;
         let own_hash = store.hash(index);
-        let before = candidates.len();
+        let mut edges = 0;
         let mut outside = 0;
         let label = |action: &ActionOf<S>| S::REPACKS.then(|| action.clone());
         system.expand(state, coverage, label, &mut |action, next| {
@@ -152,6 +152,7 @@ impl<S: System> Chunk<S> {
                 outside += 1;
                 return;
             }
+            edges += 1;
             let at = candidates.len();
             let hash = match action {
                 Some(action) => system.encode_next(batch, store, index, state, &action, next),
@@ -163,6 +164,12 @@ impl<S: System> Chunk<S> {
                     .get(*twin as usize)
                     .is_some_and(|candidate| candidate.hash == hash)
                     && store.same(batch, *twin as usize, at);
+            if S::Store::AT_ONCE
+                && (known || table.find(hash, |i| store.equals(i, batch, at)).is_ok())
+            {
+                S::Store::drop_last(batch);
+                return;
+            }
             candidates.push(Candidate {
                 hash,
                 parent: index,
@@ -172,8 +179,7 @@ impl<S: System> Chunk<S> {
                 fresh.push(at as u32);
             }
         });
-        let edges = candidates.len() - before;
-        self.tally.edges += edges as u64;
+        self.tally.edges += edges;
         self.tally.outside += outside;
         edges > 0 || outside > 0
     }

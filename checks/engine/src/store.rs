@@ -1,7 +1,7 @@
 //! Where states are kept: each once, numbered 0, 1, 2, ... in the order in which they were found.
 //!
-//! A store is an arena of large blocks that never move, so growth needs no second copy. It knows
-//! nothing of hashing's collisions or of who preceded whom; see [`crate::table`] and
+//! A store is an arena of large blocks, of which only the first ever moves, so growth needs no second
+//! copy. It knows nothing of hashing's collisions or of who preceded whom; see [`crate::table`] and
 //! [`crate::search`] for those.
 
 use std::hash::{BuildHasher, Hash};
@@ -17,6 +17,15 @@ pub(crate) type Index = u32;
 pub trait Store: Send + Sync {
     /// Candidates: encoded states that are not in the store, or not known to be.
     type Batch: Default + Send + Sync;
+
+    /// Whether a candidate is looked up as soon as it is there, rather than together with others.
+    /// It pays where candidates own memory: that of a known one can be used again for the next.
+    const AT_ONCE: bool = false;
+
+    /// Removes the last candidate of a batch. Only asked of stores that look up at once.
+    fn drop_last(batch: &mut Self::Batch) {
+        let _ = batch;
+    }
 
     /// Removes all candidates of a batch, keeping its memory.
     fn clear(batch: &mut Self::Batch);
@@ -67,7 +76,7 @@ pub trait Store: Send + Sync {
 /// Blocks are reserved whole, but memory that was never touched costs nothing.
 const BLOCK_BYTES: usize = 16 << 20;
 
-/// A growing array in blocks of a fixed size that never move.
+/// A growing array in blocks of a fixed size; all but the first never move.
 #[derive(Debug)]
 pub(crate) struct Blocks<T> {
     blocks: Vec<Vec<T>>,
@@ -166,8 +175,10 @@ impl<T> Blocks<T> {
 
     #[cold]
     fn add_block(&mut self) {
-        let mut block = Vec::with_capacity(self.width << self.shift);
+        // The first one grows: most searches are small.
+        let mut block = Vec::new();
         if !self.blocks.is_empty() {
+            block.reserve_exact(self.width << self.shift);
             use_huge_pages(&mut block);
         }
         self.blocks.push(block);
@@ -413,6 +424,13 @@ impl<T: Hash + PartialEq + Send + Sync> ExactStore<T> {
 
 impl<T: Hash + PartialEq + Send + Sync> Store for ExactStore<T> {
     type Batch = ExactBatch<T>;
+
+    const AT_ONCE: bool = true;
+
+    #[inline]
+    fn drop_last(batch: &mut ExactBatch<T>) {
+        batch.states.pop();
+    }
 
     fn clear(batch: &mut ExactBatch<T>) {
         batch.states.clear();

@@ -4,4 +4,5 @@
 pub mod graph;
 pub mod lanes;
 pub mod padded;
+pub mod spin;
 pub mod two_phase_commit;

@@ -1,0 +1,97 @@
+//! stateright's own examples: its two searches and the engine, one thread each, and the engine with
+//! two.
+//!
+//! `cargo bench -p glock-engine-peers`; with `-- full` in the sizes of stateright's own benchmark
+//! as far as they fit.
+
+#[path = "../../benches/support/mod.rs"]
+mod support;
+
+use glock_engine::{Exact, Limits, Search};
+use glock_engine_peers::{
+    linearizable_register, paxos, raft, single_copy_register, two_phase_commit, Example,
+};
+use stateright::Checker;
+use support::{asked_for, best, print_machine, times, whole, Rows, Taken};
+
+fn main() {
+    print_machine();
+    let mut rows = Rows::new(&[
+        "example",
+        "checker",
+        "states",
+        "seconds",
+        "time / ours",
+        "B/state",
+        "memory / ours",
+    ]);
+    let full = asked_for("full");
+    let rows = &mut rows;
+    measure(rows, "2pc 7", || two_phase_commit::model(7), None);
+    measure(rows, "paxos 2", || paxos::model(2), None);
+    let register = || single_copy_register::model(3, 1);
+    measure(rows, "single-copy-register 3", register, None);
+    let register = || linearizable_register::model(2, 2, false);
+    measure(rows, "linearizable-register 2 (2 servers)", register, None);
+    measure(rows, "raft 3, depth 7", || raft::model(3), Some(7));
+    if full {
+        measure(rows, "2pc 8", || two_phase_commit::model(8), None);
+        measure(rows, "paxos 3", || paxos::model(3), None);
+        let register = || single_copy_register::model(4, 1);
+        measure(rows, "single-copy-register 4", register, None);
+        let register = || linearizable_register::model(2, 3, true);
+        measure(rows, "linearizable-register 2 ordered", register, None);
+        measure(rows, "raft 3, depth 9", || raft::model(3), Some(9));
+    }
+}
+
+fn measure<M: Example>(
+    rows: &mut Rows,
+    example: &str,
+    model: impl Fn() -> M,
+    depth: Option<usize>,
+) {
+    let (ours, states) = search(&model, depth, 1);
+    let (two, _) = search(&model, depth, 2);
+    let mut add = |checker: &str, taken: Taken, states: usize| {
+        rows.add([
+            example.to_owned(),
+            checker.to_owned(),
+            whole(states),
+            format!("{:.3}", taken.seconds()),
+            times(taken.seconds() / ours.seconds()),
+            format!("{:.0}", taken.bytes as f64 / states as f64),
+            times(taken.bytes as f64 / ours.bytes as f64),
+        ]);
+    };
+    add("ours", ours, states);
+    add("ours, two threads", two, states);
+    let checker = || match depth {
+        // stateright counts the states on a path, not the steps.
+        Some(depth) => model().checker().target_max_depth(depth + 1),
+        None => model().checker(),
+    };
+    let (taken, bfs) = best(|| checker().spawn_bfs().join());
+    add("stateright BFS", taken, bfs.unique_state_count());
+    drop(bfs);
+    if depth.is_none() {
+        let (taken, dfs) = best(|| checker().spawn_dfs().join());
+        assert_eq!(dfs.unique_state_count(), states);
+        add("stateright DFS", taken, states);
+    }
+}
+
+fn search<M: Example>(
+    model: impl Fn() -> M,
+    depth: Option<usize>,
+    threads: usize,
+) -> (Taken, usize) {
+    let limits = Limits {
+        depth,
+        ..Limits::default()
+    };
+    let system = Exact::new(model());
+    let run = || Search::new(&system).limits(limits).threads(threads).run();
+    let (taken, outcome) = best(|| run().expect("the model is sound"));
+    (taken, outcome.stats.states)
+}
