@@ -33,7 +33,8 @@ impl Cluster {
     /// [`Cluster::with_symmetry`] so do states that it exchanges.
     ///
     /// # Panics
-    /// If `out` is not [`Cluster::words`] long.
+    /// If `out` is not [`Cluster::words`] long, or if a field has a value that scenario
+    /// and design do not leave it.
     pub fn pack(&self, state: &State, out: &mut [u64]) {
         let Some(symmetry) = &self.symmetry else {
             return self.pack_as_it_is(state, out);
@@ -56,7 +57,7 @@ impl Cluster {
     /// give equal words.
     ///
     /// # Panics
-    /// If `out` is not [`Cluster::words`] long.
+    /// As [`Cluster::pack`].
     pub fn pack_as_it_is(&self, state: &State, out: &mut [u64]) {
         assert_eq!(out.len(), self.words, "a packed state has a fixed length");
         let mut writer = Writer::new(state, &self.shapes, out);
@@ -66,10 +67,14 @@ impl Cluster {
 
     /// As [`Cluster::pack`], for a state that `action` has led to. `out` is what the
     /// state before is packed to; little of that changes in a step.
+    ///
+    /// # Panics
+    /// As [`Cluster::pack`].
     pub fn repack(&self, before: &State, action: Action, state: &State, out: &mut [u64]) {
         if self.symmetry.is_some() {
             return self.pack(state, out);
         }
+        assert_eq!(out.len(), self.words, "a packed state has a fixed length");
         let only = self.node_of_step(action);
         let mut rewriter = Rewriter::new(before, state, &self.shapes, out);
         self.code(&mut rewriter, only);
