@@ -138,6 +138,16 @@ impl Symmetry {
         &self.renamings[1..]
     }
 
+    /// Is the state's key smaller than that of all others of its orbit, so that it
+    /// represents them?
+    #[inline]
+    pub(crate) fn has_smallest_key(&self, scenario: &Scenario, state: &State) -> bool {
+        let key = Key::of(scenario, state);
+        let (identity, exchanges) = (&self.inverses[0], &self.inverses[1..]);
+        let mut others = exchanges.iter();
+        others.all(|other| key.compare(identity, other).is_lt())
+    }
+
     /// The states of the orbit with the smallest key, of which there mostly is one.
     #[inline]
     pub(crate) fn with_smallest_key<'a>(

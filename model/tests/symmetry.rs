@@ -671,7 +671,13 @@ fn states_are_packed_alike_exactly_if_an_exchange_makes_them_equal() {
                 assert_eq!(packed(&cluster, &renaming.state(state)), words);
             }
             // What is unpacked is the representative itself.
-            assert_eq!(plain(&cluster, &cluster.unpack(&words)), words);
+            let representative = cluster.unpack(&words);
+            assert_eq!(plain(&cluster, &representative), words);
+            cluster.successors(&representative, &mut NoSink, &mut |action, next| {
+                let mut again = words.clone();
+                cluster.repack(&representative, action, next, &mut again);
+                assert_eq!(again, packed(&cluster, next), "{}", where_(&cluster));
+            });
         });
     });
 }

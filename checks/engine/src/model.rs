@@ -100,8 +100,8 @@ pub trait PackedModel: Model<State: Clone, Action: Clone> + Sync {
     /// only compared by their words.
     fn pack(&self, state: &Self::State, out: &mut [u64]);
 
-    /// As [`pack`](Self::pack), for the state `next` that `action` leads to from `state`: `out` holds
-    /// what `state` is packed to, of which much may stay.
+    /// As [`pack`](Self::pack), for the state `next` that `action` leads to from `state`, which is
+    /// what [`unpack`](Self::unpack) makes of the words in `out`: much of them may stay.
     ///
     /// The default packs all of `next`.
     fn repack(

@@ -65,13 +65,16 @@ impl Cluster {
         writer.finish();
     }
 
-    /// As [`Cluster::pack`], for a state that `action` has led to. `out` is what the
-    /// state before is packed to; little of that changes in a step.
+    /// As [`Cluster::pack`], for a state that `action` has led to from `before`, which is
+    /// what [`Cluster::unpack`] makes of the words in `out`. Little of them changes in a
+    /// step, unless another state has to be packed for this one.
     ///
     /// # Panics
     /// As [`Cluster::pack`].
     pub fn repack(&self, before: &State, action: Action, state: &State, out: &mut [u64]) {
-        if self.symmetry.is_some() {
+        if let Some(symmetry) = &self.symmetry
+            && !symmetry.has_smallest_key(&self.scenario, state)
+        {
             return self.pack(state, out);
         }
         assert_eq!(out.len(), self.words, "a packed state has a fixed length");
