@@ -1,12 +1,14 @@
 //! Any stateright model, its states kept whole.
 
 use std::borrow::Cow;
-use std::hash::Hash;
+use std::marker::PhantomData;
 
+use stateright::actor::{Actor, ActorModelState};
 use stateright::{Model, Property};
 
 use crate::model::mask;
-use crate::store::{ExactStore, Store};
+use crate::parts::PartsStore;
+use crate::store::{ExactStore, Keeps};
 use crate::system::System;
 
 /// Runs any stateright [`Model`] unchanged.
@@ -57,9 +59,10 @@ use crate::system::System;
 /// assert_eq!(outcome.stats.edges, 64);
 /// assert_eq!(outcome.verdict("all heads").unwrap().path().unwrap().len(), 4);
 /// ```
-pub struct Exact<M: Model> {
+pub struct Exact<M: Model, K = ExactStore<<M as Model>::State>> {
     model: M,
     finished: Option<fn(&M, &M::State) -> bool>,
+    kept_in: PhantomData<fn() -> K>,
 }
 
 impl<M: Model> Exact<M> {
@@ -68,9 +71,30 @@ impl<M: Model> Exact<M> {
         Self {
             model,
             finished: None,
+            kept_in: PhantomData,
         }
     }
+}
 
+impl<M, A, H> Exact<M>
+where
+    A: Actor,
+    M: Model<State = ActorModelState<A, H>>,
+{
+    /// For an actor system, keeps the states of actors, the messages and the rest apart, each
+    /// different one once: as exact as before, in a small part of the memory. What these parts own
+    /// outside of themselves counts as with whole states.
+    #[must_use]
+    pub fn in_parts(self) -> Exact<M, PartsStore<A, H>> {
+        Exact {
+            model: self.model,
+            finished: self.finished,
+            kept_in: PhantomData,
+        }
+    }
+}
+
+impl<M: Model, K> Exact<M, K> {
     /// Looks for deadlocks: states without successors that are not finished.
     #[must_use]
     pub fn finished(self, finished: fn(&M, &M::State) -> bool) -> Self {
@@ -86,35 +110,31 @@ impl<M: Model> Exact<M> {
     }
 }
 
-impl<M> System for Exact<M>
+impl<M, K> System for Exact<M, K>
 where
-    M: Model<State: Clone + Hash + PartialEq + Send + Sync, Action: Clone> + Sync,
+    M: Model<State: Clone, Action: Clone> + Sync,
+    K: Keeps<M::State>,
 {
     type Model = M;
     type Coverage = ();
-    type Store = ExactStore<M::State>;
+    type Store = K;
 
     fn model(&self) -> &M {
         &self.model
     }
 
-    fn new_store(&self) -> Self::Store {
-        ExactStore::new()
+    fn new_store(&self) -> K {
+        K::default()
     }
 
     #[inline]
-    fn with_state<R>(
-        &self,
-        store: &Self::Store,
-        index: u32,
-        use_it: impl FnOnce(&M::State) -> R,
-    ) -> R {
-        use_it(store.state(index))
+    fn with_state<R>(&self, store: &K, index: u32, use_it: impl FnOnce(&M::State) -> R) -> R {
+        store.with(index, use_it)
     }
 
     #[inline]
-    fn encode(&self, batch: &mut <Self::Store as Store>::Batch, state: Cow<'_, M::State>) -> u32 {
-        ExactStore::push(batch, state.into_owned())
+    fn encode(&self, batch: &mut K::Batch, state: Cow<'_, M::State>) -> u32 {
+        K::push(batch, state.into_owned())
     }
 
     fn expand<L>(

@@ -83,6 +83,7 @@ mod heap;
 mod lasso;
 mod model;
 mod outcome;
+mod parts;
 mod referee;
 mod replay;
 mod search;
@@ -100,7 +101,8 @@ pub use model::{Merge, PackedModel};
 pub use outcome::{
     DEADLOCK, Error, Judged, Lasso, Outcome, Path, Stats, Trap, Unfinished, Verdict,
 };
+pub use parts::PartsStore;
 pub use search::{Limits, OutcomeOf, Progress, Search, StopWhen};
-pub use store::{ExactBatch, ExactStore, PackedBatch, PackedStore, Store};
+pub use store::{ExactBatch, ExactStore, Keeps, PackedBatch, PackedStore, Store};
 pub use system::{ActionOf, StateOf, System};
 pub use walk::{Finding, Strategy, Walk, WalkOutcome, WalkOutcomeOf, WalkProgress, WalkStats};

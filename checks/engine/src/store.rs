@@ -381,6 +381,15 @@ impl Persist for PackedStore {
     }
 }
 
+/// A store of the states of any model.
+pub trait Keeps<T>: Store + Default {
+    /// Hands the state with this number to `use_it`.
+    fn with<R>(&self, index: u32, use_it: impl FnOnce(&T) -> R) -> R;
+
+    /// Adds a candidate, and returns its hash.
+    fn push(batch: &mut Self::Batch, state: T) -> u32;
+}
+
 /// Whole states of any type, each with its hash.
 #[derive(Debug)]
 pub struct ExactStore<T> {
@@ -391,7 +400,24 @@ pub struct ExactStore<T> {
 /// Candidates of any type.
 #[derive(Debug)]
 pub struct ExactBatch<T> {
-    states: Vec<(u32, Option<T>)>,
+    pub(crate) states: Vec<(u32, Option<T>)>,
+}
+
+impl<T> ExactBatch<T> {
+    pub(crate) fn push(&mut self, hash: u32, state: T) -> u32 {
+        self.states.push((hash, Some(state)));
+        hash
+    }
+
+    /// Takes a candidate out, together with its hash.
+    pub(crate) fn take(&mut self, at: usize) -> (u32, T) {
+        let (hash, candidate) = &mut self.states[at];
+        (*hash, candidate.take().expect("a candidate is moved once"))
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.states.capacity() * size_of::<(u32, Option<T>)>()
+    }
 }
 
 impl<T> Default for ExactBatch<T> {
@@ -400,25 +426,32 @@ impl<T> Default for ExactBatch<T> {
     }
 }
 
-impl<T: Hash + PartialEq + Send + Sync> ExactStore<T> {
-    pub(crate) fn new() -> Self {
+impl<T> Default for ExactStore<T> {
+    fn default() -> Self {
         Self {
             states: Blocks::new(1),
             hashes: Blocks::new(1),
         }
     }
+}
 
+impl<T> ExactStore<T> {
     #[inline]
-    pub(crate) fn state(&self, index: Index) -> &T {
+    fn state(&self, index: Index) -> &T {
         &self.states.get(index as usize)[0]
     }
+}
 
-    /// Adds a candidate, and returns its hash.
+impl<T: Hash + PartialEq + Send + Sync> Keeps<T> for ExactStore<T> {
     #[inline]
-    pub(crate) fn push(batch: &mut ExactBatch<T>, state: T) -> u32 {
-        let hash = fold(foldhash::quality::FixedState::with_seed(0).hash_one(&state));
-        batch.states.push((hash, Some(state)));
-        hash
+    fn with<R>(&self, index: u32, use_it: impl FnOnce(&T) -> R) -> R {
+        use_it(self.state(index))
+    }
+
+    #[inline]
+    fn push(batch: &mut ExactBatch<T>, state: T) -> u32 {
+        let hash = foldhash::quality::FixedState::with_seed(0).hash_one(&state);
+        batch.push(fold(hash), state)
     }
 }
 
@@ -437,7 +470,7 @@ impl<T: Hash + PartialEq + Send + Sync> Store for ExactStore<T> {
     }
 
     fn batch_bytes(batch: &ExactBatch<T>) -> usize {
-        batch.states.capacity() * size_of::<(u32, Option<T>)>()
+        batch.bytes()
     }
 
     fn len(&self) -> usize {
@@ -473,9 +506,8 @@ impl<T: Hash + PartialEq + Send + Sync> Store for ExactStore<T> {
     }
 
     fn append(&mut self, batch: &mut ExactBatch<T>, at: usize) {
-        let (hash, candidate) = &mut batch.states[at];
-        let state = candidate.take().expect("a candidate is moved once");
+        let (hash, state) = batch.take(at);
         self.states.push(state);
-        self.hashes.push(*hash);
+        self.hashes.push(hash);
     }
 }

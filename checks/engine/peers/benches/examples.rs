@@ -7,9 +7,10 @@
 #[path = "../../benches/support/mod.rs"]
 mod support;
 
-use glock_engine::{Exact, Limits, Search};
+use glock_engine::{Exact, Limits, Search, System};
 use glock_engine_peers::{
-    linearizable_register, paxos, raft, single_copy_register, two_phase_commit, Example,
+    linearizable_register, paxos, raft, single_copy_register, two_phase_commit, ActorExample,
+    Example,
 };
 use stateright::Checker;
 use support::{asked_for, best, print_machine, times, whole, Rows, Taken};
@@ -28,70 +29,108 @@ fn main() {
     let full = asked_for("full");
     let rows = &mut rows;
     measure(rows, "2pc 7", || two_phase_commit::model(7), None);
-    measure(rows, "paxos 2", || paxos::model(2), None);
+    measure_actors(rows, "paxos 2", || paxos::model(2), None);
     let register = || single_copy_register::model(3, 1);
-    measure(rows, "single-copy-register 3", register, None);
+    measure_actors(rows, "single-copy-register 3", register, None);
     let register = || linearizable_register::model(2, 2, false);
-    measure(rows, "linearizable-register 2 (2 servers)", register, None);
-    measure(rows, "raft 3, depth 7", || raft::model(3), Some(7));
+    measure_actors(rows, "linearizable-register 2 (2 servers)", register, None);
+    measure_actors(rows, "raft 3, depth 7", || raft::model(3), Some(7));
     if full {
         measure(rows, "2pc 8", || two_phase_commit::model(8), None);
-        measure(rows, "paxos 3", || paxos::model(3), None);
+        measure_actors(rows, "paxos 3", || paxos::model(3), None);
         let register = || single_copy_register::model(4, 1);
-        measure(rows, "single-copy-register 4", register, None);
+        measure_actors(rows, "single-copy-register 4", register, None);
         let register = || linearizable_register::model(2, 3, true);
-        measure(rows, "linearizable-register 2 ordered", register, None);
-        measure(rows, "raft 3, depth 9", || raft::model(3), Some(9));
+        measure_actors(rows, "linearizable-register 2 ordered", register, None);
+        measure_actors(rows, "raft 3, depth 9", || raft::model(3), Some(9));
     }
 }
 
+/// A model whose states are kept whole.
 fn measure<M: Example>(
     rows: &mut Rows,
     example: &str,
     model: impl Fn() -> M,
     depth: Option<usize>,
 ) {
-    let (ours, states) = search(&model, depth, 1);
-    let (two, _) = search(&model, depth, 2);
-    let mut add = |checker: &str, taken: Taken, states: usize| {
-        rows.add([
-            example.to_owned(),
+    let system = Exact::new(model());
+    let (ours, states) = search(&system, depth, 1);
+    let (two, _) = search(&system, depth, 2);
+    let mut example = Comparison {
+        rows,
+        example,
+        ours,
+    };
+    example.add("ours", ours, states);
+    example.add("ours, two threads", two, states);
+    example.add_stateright(model, depth);
+}
+
+/// An actor system, whose states are kept in parts, and once more whole.
+fn measure_actors<M: ActorExample>(
+    rows: &mut Rows,
+    example: &str,
+    model: impl Fn() -> M,
+    depth: Option<usize>,
+) {
+    let system = model().in_parts();
+    let (ours, states) = search(&system, depth, 1);
+    let (two, _) = search(&system, depth, 2);
+    let (whole, _) = search(&Exact::new(model()), depth, 1);
+    let mut example = Comparison {
+        rows,
+        example,
+        ours,
+    };
+    example.add("ours, in parts", ours, states);
+    example.add("the same, two threads", two, states);
+    example.add("ours, whole states", whole, states);
+    example.add_stateright(model, depth);
+}
+
+struct Comparison<'a> {
+    rows: &'a mut Rows,
+    example: &'a str,
+    /// With what others are compared.
+    ours: Taken,
+}
+
+impl Comparison<'_> {
+    fn add(&mut self, checker: &str, taken: Taken, states: usize) {
+        self.rows.add([
+            self.example.to_owned(),
             checker.to_owned(),
             whole(states),
             format!("{:.3}", taken.seconds()),
-            times(taken.seconds() / ours.seconds()),
+            times(taken.seconds() / self.ours.seconds()),
             format!("{:.0}", taken.bytes as f64 / states as f64),
-            times(taken.bytes as f64 / ours.bytes as f64),
+            times(taken.bytes as f64 / self.ours.bytes as f64),
         ]);
-    };
-    add("ours", ours, states);
-    add("ours, two threads", two, states);
-    let checker = || match depth {
-        // stateright counts the states on a path, not the steps.
-        Some(depth) => model().checker().target_max_depth(depth + 1),
-        None => model().checker(),
-    };
-    let (taken, bfs) = best(|| checker().spawn_bfs().join());
-    add("stateright BFS", taken, bfs.unique_state_count());
-    drop(bfs);
-    if depth.is_none() {
-        let (taken, dfs) = best(|| checker().spawn_dfs().join());
-        assert_eq!(dfs.unique_state_count(), states);
-        add("stateright DFS", taken, states);
+    }
+
+    /// To a bounded depth only the search in breadth counts what it should.
+    fn add_stateright<M: Example>(&mut self, model: impl Fn() -> M, depth: Option<usize>) {
+        let checker = || match depth {
+            // stateright counts the states on a path, not the steps.
+            Some(depth) => model().checker().target_max_depth(depth + 1),
+            None => model().checker(),
+        };
+        let (taken, bfs) = best(|| checker().spawn_bfs().join());
+        self.add("stateright BFS", taken, bfs.unique_state_count());
+        drop(bfs);
+        if depth.is_none() {
+            let (taken, dfs) = best(|| checker().spawn_dfs().join());
+            self.add("stateright DFS", taken, dfs.unique_state_count());
+        }
     }
 }
 
-fn search<M: Example>(
-    model: impl Fn() -> M,
-    depth: Option<usize>,
-    threads: usize,
-) -> (Taken, usize) {
+fn search(system: &impl System, depth: Option<usize>, threads: usize) -> (Taken, usize) {
     let limits = Limits {
         depth,
         ..Limits::default()
     };
-    let system = Exact::new(model());
-    let run = || Search::new(&system).limits(limits).threads(threads).run();
+    let run = || Search::new(system).limits(limits).threads(threads).run();
     let (taken, outcome) = best(|| run().expect("the model is sound"));
     (taken, outcome.stats.states)
 }

@@ -7,6 +7,8 @@
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use glock_engine::{Exact, Keeps, PartsStore};
+use stateright::actor::{Actor, ActorModelState};
 use stateright::{Expectation, Model, Property};
 
 /// What stateright's checkers and the engine both can run.
@@ -28,6 +30,28 @@ impl<M> Example for M where
         + Sync
         + 'static
 {
+}
+
+/// An actor system, whose states can be kept in parts.
+pub trait ActorExample: Example {
+    /// What keeps them.
+    type Parts: Keeps<Self::State>;
+
+    /// For the engine, with states kept in parts.
+    fn in_parts(self) -> Exact<Self, Self::Parts>;
+}
+
+impl<M, A, H> ActorExample for M
+where
+    M: Example + Model<State = ActorModelState<A, H>>,
+    A: Actor,
+    PartsStore<A, H>: Keeps<M::State>,
+{
+    type Parts = PartsStore<A, H>;
+
+    fn in_parts(self) -> Exact<M, Self::Parts> {
+        Exact::new(self).in_parts()
+    }
 }
 
 fn hash_of<T: Hash>(value: &T) -> u64 {
@@ -143,7 +167,7 @@ example! {
     /// With so many clients, each of which puts and then gets, and three servers.
     pub fn model(
         client_count: usize,
-    ) -> impl crate::Example {
+    ) -> impl crate::ActorExample {
         PaxosModelCfg {
             client_count,
             server_count: 3,
@@ -160,7 +184,7 @@ example! {
     pub fn model(
         client_count: usize,
         server_count: usize,
-    ) -> impl crate::Example {
+    ) -> impl crate::ActorExample {
         SingleCopyModelCfg {
             client_count,
             server_count,
@@ -179,7 +203,7 @@ example! {
         client_count: usize,
         server_count: usize,
         ordered: bool,
-    ) -> impl crate::Example {
+    ) -> impl crate::ActorExample {
         AbdModelCfg {
             client_count,
             server_count,
@@ -202,7 +226,7 @@ example! {
     /// only from those it took for others.
     raft, "raft",
     /// With so many servers.
-    pub fn model(server_count: usize) -> impl crate::Example {
+    pub fn model(server_count: usize) -> impl crate::ActorExample {
         actors(server_count)
     }
 

@@ -1,19 +1,33 @@
 //! stateright's own examples run unchanged: the engine finds as many states as stateright and says
 //! the same about their properties. The numbers are those of the examples' own tests.
 
-use glock_engine::{Exact, Limits, Search, Verdict};
+use glock_engine::{Exact, Keeps, Limits, Search, System, Verdict};
 use glock_engine_peers::{
-    linearizable_register, paxos, raft, single_copy_register, two_phase_commit, Example,
+    linearizable_register, paxos, raft, single_copy_register, two_phase_commit, ActorExample,
+    Example,
 };
 use stateright::{Checker, Expectation, Model};
 
 /// Both searches explored everything: compares what they found.
 fn agrees_with_stateright<M: Example>(model: impl Fn() -> M, states: usize) {
+    agrees_when_kept_so(&model, &Exact::new(model()), states);
+}
+
+/// The same, and with states kept in parts.
+fn actors_agree_with_stateright<M: ActorExample>(model: impl Fn() -> M, states: usize) {
+    agrees_when_kept_so(&model, &Exact::new(model()), states);
+    agrees_when_kept_so(&model, &model().in_parts(), states);
+}
+
+fn agrees_when_kept_so<M: Example, K: Keeps<M::State>>(
+    model: impl Fn() -> M,
+    ours: &Exact<M, K>,
+    states: usize,
+) {
     let theirs = model().checker().spawn_bfs().join();
     assert_eq!(theirs.unique_state_count(), states);
     for threads in [1, 2] {
-        let ours = Exact::new(model());
-        let ours = Search::new(&ours).threads(threads).run().unwrap();
+        let ours = Search::new(ours).threads(threads).run().unwrap();
         assert_eq!(ours.stats.states, states);
         let steps = theirs.state_count() - ours.stats.levels[0];
         assert_eq!(ours.stats.edges, steps as u64);
@@ -39,12 +53,12 @@ fn two_phase_commit() {
 
 #[test]
 fn paxos() {
-    agrees_with_stateright(|| paxos::model(2), 16_668);
+    actors_agree_with_stateright(|| paxos::model(2), 16_668);
 }
 
 #[test]
 fn single_copy_register() {
-    agrees_with_stateright(|| single_copy_register::model(2, 1), 93);
+    actors_agree_with_stateright(|| single_copy_register::model(2, 1), 93);
 }
 
 /// stateright stops at 54 states, when it has found something for every property, and overwrites
@@ -67,10 +81,10 @@ fn two_single_copies_are_not_linearizable() {
 
 #[test]
 fn linearizable_register() {
-    agrees_with_stateright(|| linearizable_register::model(2, 2, false), 544);
+    actors_agree_with_stateright(|| linearizable_register::model(2, 2, false), 544);
     let ordered = || linearizable_register::model(2, 2, true);
     let theirs = ordered().checker().spawn_dfs().join();
-    agrees_with_stateright(ordered, theirs.unique_state_count());
+    actors_agree_with_stateright(ordered, theirs.unique_state_count());
 }
 
 const DEPTH: usize = 5;
@@ -82,12 +96,15 @@ fn states_stateright_finds(model: impl Example) -> usize {
 }
 
 fn states_we_find(model: impl Example) -> usize {
+    states_found(&Exact::new(model))
+}
+
+fn states_found(system: &impl System) -> usize {
     let limits = Limits {
         depth: Some(DEPTH),
         ..Limits::default()
     };
-    let model = Exact::new(model);
-    Search::new(&model)
+    Search::new(system)
         .limits(limits)
         .run()
         .unwrap()
@@ -103,6 +120,7 @@ fn raft_to_a_bounded_depth() {
     let theirs = states_stateright_finds(raft::model(3));
     let ours = states_we_find(raft::model(3));
     assert!(theirs < ours);
+    assert_eq!(states_found(&raft::model(3).in_parts()), ours);
     assert_eq!(states_stateright_finds(raft::wholly_hashed(3)), ours);
     assert_eq!(states_we_find(raft::wholly_hashed(3)), ours);
     assert_eq!(states_we_find(raft::compared_by_hash(3)), theirs);
