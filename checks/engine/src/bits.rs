@@ -31,7 +31,7 @@ impl Bits {
     }
 
     /// The members, in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Index> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Index> + Clone {
         self.0.iter().enumerate().flat_map(|(i, &word)| {
             let bits = (word != 0).then_some(0..64).into_iter().flatten();
             bits.filter(move |bit| word >> bit & 1 == 1)

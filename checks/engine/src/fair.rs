@@ -44,49 +44,88 @@ pub(crate) fn fair_states(
         colour: vec![NONE; states],
         staying: Bits::new(states),
     };
-    let everywhere: Vec<Index> = allowed.iter().collect();
-    for &state in &everywhere {
+    for state in allowed.iter() {
         watch.tick()?;
         fair.colour[state as usize] = 1;
         if may_stay(graph, state, rules) {
             fair.staying.insert(state);
         }
     }
-    let mut last_colour = 1;
-    let mut finder = Components::new(states);
-    let mut sets = vec![(1, everywhere)];
-    while let Some((colour, set)) = sets.pop() {
+    let mut work = Work {
+        graph,
+        rules,
+        watch,
+        fair,
+        last_colour: 1,
+        finder: Components::new(states),
+        left: Vec::new(),
+    };
+    work.decompose(allowed.iter(), 1)?;
+    while let Some((colour, set)) = work.left.pop() {
+        work.decompose(set.iter().copied(), colour)?;
+    }
+    Ok(work.fair)
+}
+
+/// A decomposition on its way.
+struct Work<'a> {
+    graph: &'a Graph,
+    rules: Rules,
+    watch: &'a Watch<'a>,
+    fair: Fair,
+    last_colour: u32,
+    finder: Components,
+    /// Sets to be decomposed again, each with its colour.
+    left: Vec<(u32, Vec<Index>)>,
+}
+
+impl Work<'_> {
+    /// Decomposes the states that have this colour.
+    fn decompose(
+        &mut self,
+        set: impl Iterator<Item = Index> + Clone,
+        colour: u32,
+    ) -> Result<(), Unfinished> {
+        let Self {
+            graph,
+            rules,
+            watch,
+            fair,
+            last_colour,
+            finder,
+            left,
+        } = self;
+        let (graph, rules) = (*graph, *rules);
         let Fair {
             going,
             colour: colours,
             ..
-        } = &mut fair;
-        finder.find(graph, &set, colour, colours, watch, |component, colours| {
+        } = fair;
+        finder.find(graph, set, colour, colours, watch, |component, colours| {
             if let [state] = *component
                 && (rules.may_stay || graph.edges(state).all(|(target, _)| target != state))
             {
                 // No cycle, or one of steps that change nothing.
                 return;
             }
-            last_colour += 1;
-            paint(colours, component, last_colour);
-            match judge(graph, colours, component, last_colour, rules) {
+            *last_colour += 1;
+            paint(colours, component, *last_colour);
+            match judge(graph, colours, component, *last_colour, rules) {
                 Judgement::Fair => component.iter().for_each(|&state| going.insert(state)),
                 Judgement::Unfair => {}
                 Judgement::Without(groups) => {
-                    let left: Vec<Index> = component
+                    let rest: Vec<Index> = component
                         .iter()
                         .copied()
                         .filter(|&state| graph.enabled(state) & groups == 0)
                         .collect();
-                    last_colour += 1;
-                    paint(colours, &left, last_colour);
-                    sets.push((last_colour, left));
+                    *last_colour += 1;
+                    paint(colours, &rest, *last_colour);
+                    left.push((*last_colour, rest));
                 }
             }
-        })?;
+        })
     }
-    Ok(fair)
 }
 
 /// Whether a run may stay in a state for ever, by itself.
@@ -142,11 +181,13 @@ fn judge(
 /// A state being visited.
 struct Visit {
     state: Index,
-    /// The next transition to follow.
-    next: u64,
-    /// Nothing found yet leads back to before it.
-    root: bool,
+    /// How many of its transitions have been followed; with [`NO_ROOT`], if one of them leads back
+    /// to before it.
+    followed: u32,
 }
+
+/// The mark of a state that leads back to before it.
+const NO_ROOT: u32 = 1 << 31;
 
 /// The search for components, with its memory.
 pub(crate) struct Components {
@@ -171,38 +212,40 @@ impl Components {
     pub(crate) fn find(
         &mut self,
         graph: &Graph,
-        states: &[Index],
+        states: impl Iterator<Item = Index> + Clone,
         colour: u32,
         colours: &mut [u32],
         watch: &Watch<'_>,
         mut emit: impl FnMut(&[Index], &mut [u32]),
     ) -> Result<(), Unfinished> {
-        for &state in states {
+        for state in states.clone() {
             self.reach[state as usize] = 0;
         }
         let mut number = 0;
-        for &start in states {
+        for start in states {
             if self.reach[start as usize] != 0 {
                 continue;
             }
-            self.enter(graph, start, &mut number);
+            self.enter(start, &mut number);
             while let Some(visit) = self.visits.last_mut() {
                 watch.tick()?;
                 let state = visit.state;
-                if visit.next == graph.range(state).end {
+                let range = graph.range(state);
+                let next = range.start + u64::from(visit.followed & !NO_ROOT);
+                if next == range.end {
                     self.leave(colours, &mut emit);
                     continue;
                 }
-                let target = graph.target(visit.next);
-                visit.next += 1;
+                let target = graph.target(next);
+                visit.followed += 1;
                 if colours[target as usize] != colour {
                     continue;
                 }
                 match self.reach[target as usize] {
-                    0 => self.enter(graph, target, &mut number),
+                    0 => self.enter(target, &mut number),
                     reach if reach < self.reach[state as usize] => {
                         self.reach[state as usize] = reach;
-                        visit.root = false;
+                        visit.followed |= NO_ROOT;
                     }
                     _ => {}
                 }
@@ -211,20 +254,17 @@ impl Components {
         Ok(())
     }
 
-    fn enter(&mut self, graph: &Graph, state: Index, number: &mut u32) {
+    fn enter(&mut self, state: Index, number: &mut u32) {
         *number += 1;
         self.reach[state as usize] = *number;
-        self.visits.push(Visit {
-            state,
-            next: graph.range(state).start,
-            root: true,
-        });
+        self.visits.push(Visit { state, followed: 0 });
     }
 
     fn leave(&mut self, colours: &mut [u32], emit: &mut impl FnMut(&[Index], &mut [u32])) {
-        let Some(Visit { state, root, .. }) = self.visits.pop() else {
+        let Some(Visit { state, followed }) = self.visits.pop() else {
             return;
         };
+        let root = followed & NO_ROOT == 0;
         let reach = self.reach[state as usize];
         self.open.push(state);
         if root {
@@ -244,7 +284,7 @@ impl Components {
             let best = &mut self.reach[parent.state as usize];
             if reach < *best && !root {
                 *best = reach;
-                parent.root = false;
+                parent.followed |= NO_ROOT;
             }
         }
     }
@@ -253,24 +293,17 @@ impl Components {
 /// The states from which a state in `goal` can be reached.
 pub(crate) fn can_reach(graph: &Graph, goal: &Bits, watch: &Watch<'_>) -> Result<Bits, Unfinished> {
     let states = graph.states();
-    let everywhere: Vec<Index> = (0..states as Index).collect();
+    let everywhere = 0..states as Index;
     let mut colours = vec![1; states];
     let mut can = goal.clone();
     let mut components = Components::new(states);
-    components.find(
-        graph,
-        &everywhere,
-        1,
-        &mut colours,
-        watch,
-        |component, _| {
-            let reaches = component.iter().any(|&state| {
-                can.has(state) || graph.edges(state).any(|(target, _)| can.has(target))
-            });
-            if reaches {
-                component.iter().for_each(|&state| can.insert(state));
-            }
-        },
-    )?;
+    components.find(graph, everywhere, 1, &mut colours, watch, |component, _| {
+        let reaches = component
+            .iter()
+            .any(|&state| can.has(state) || graph.edges(state).any(|(target, _)| can.has(target)));
+        if reaches {
+            component.iter().for_each(|&state| can.insert(state));
+        }
+    })?;
     Ok(can)
 }

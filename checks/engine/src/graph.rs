@@ -23,10 +23,58 @@ pub(crate) const NO_GROUP: u8 = u8::MAX;
 /// States expanded at a time by one thread.
 const CHUNK: usize = 1024;
 
+/// Ascending positions, in little more than 4 bytes each.
+struct Positions {
+    /// Every so many positions, one in full.
+    bases: Vec<u64>,
+    /// How far each is from the one in full before it.
+    beyond: Vec<u32>,
+}
+
+impl Positions {
+    /// Positions to one in full.
+    const STRIDE: usize = 1 << 10;
+
+    fn with_capacity(positions: usize) -> Self {
+        Self {
+            bases: Vec::with_capacity(positions.div_ceil(Self::STRIDE)),
+            beyond: Vec::with_capacity(positions),
+        }
+    }
+
+    /// Adds one that is not below those before.
+    ///
+    /// # Panics
+    ///
+    /// If a thousand states have more than 2^32 transitions.
+    fn push(&mut self, position: u64) {
+        if self.beyond.len() % Self::STRIDE == 0 {
+            self.bases.push(position);
+        }
+        let base = self.bases[self.bases.len() - 1];
+        let beyond = u32::try_from(position - base);
+        self.beyond
+            .push(beyond.expect("no state has millions of transitions"));
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> u64 {
+        self.bases[at / Self::STRIDE] + u64::from(self.beyond[at])
+    }
+
+    fn len(&self) -> usize {
+        self.beyond.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.bases.len() * size_of::<u64>() + self.beyond.len() * size_of::<u32>()
+    }
+}
+
 /// The transitions of a system, by the state they start from and in the order of its steps.
 pub(crate) struct Graph {
     /// For each state the position of its first transition, and the end of the last.
-    first: Vec<u64>,
+    first: Positions,
     targets: Vec<Index>,
     groups: Vec<u8>,
     /// The states beyond which the model wished not to go.
@@ -41,7 +89,7 @@ impl Graph {
     /// The positions of a state's transitions.
     #[inline]
     pub(crate) fn range(&self, state: Index) -> Range<u64> {
-        self.first[state as usize]..self.first[state as usize + 1]
+        self.first.get(state as usize)..self.first.get(state as usize + 1)
     }
 
     /// The state that a transition leads to.
@@ -68,20 +116,20 @@ impl Graph {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.first.len() * size_of::<u64>()
+        self.first.bytes()
             + self.targets.len() * size_of::<Index>()
             + self.groups.len()
             + self.stopped.bytes()
     }
 
-    /// The most memory that deciding a claim takes, in bytes: four numbers for each state, and as
+    /// The most memory that deciding a claim takes, in bytes: three numbers for each state, and as
     /// many again for the stacks on a graph that is one long path.
     pub(crate) fn work_bytes(states: usize) -> usize {
-        32 * states
+        24 * states
     }
 
     fn with_capacity(states: usize, edges: u64) -> Self {
-        let mut first = Vec::with_capacity(states + 1);
+        let mut first = Positions::with_capacity(states + 1);
         first.push(0);
         Self {
             first,
@@ -142,7 +190,9 @@ impl Graph {
 
     fn append<S: System>(&mut self, chunk: &Chunk<S>) {
         let before = self.targets.len() as u64;
-        self.first.extend(chunk.ends.iter().map(|end| before + end));
+        for end in &chunk.ends {
+            self.first.push(before + end);
+        }
         self.targets.extend_from_slice(&chunk.targets);
         self.groups.extend_from_slice(&chunk.labels);
         for &index in &chunk.stopped {
