@@ -9,11 +9,11 @@ mod support;
 
 use glock_engine::{Exact, Limits, Search, System};
 use glock_engine_peers::{
-    linearizable_register, paxos, raft, single_copy_register, two_phase_commit, ActorExample,
-    Example,
+    ActorExample, Example, linearizable_register, paxos, raft, single_copy_register,
+    two_phase_commit,
 };
 use stateright::Checker;
-use support::{asked_for, best, print_machine, times, whole, Rows, Taken};
+use support::{Rows, Taken, asked_for, best, print_machine, times, whole};
 
 fn main() {
     print_machine();

@@ -3,8 +3,8 @@
 
 use glock_engine::{Exact, Keeps, Limits, Search, System, Verdict};
 use glock_engine_peers::{
-    linearizable_register, paxos, raft, single_copy_register, two_phase_commit, ActorExample,
-    Example,
+    ActorExample, Example, linearizable_register, paxos, raft, single_copy_register,
+    two_phase_commit,
 };
 use stateright::{Checker, Expectation, Model};
 
