@@ -48,7 +48,7 @@ impl Positions {
     ///
     /// If a thousand states have more than 2^32 transitions.
     fn push(&mut self, position: u64) {
-        if self.beyond.len() % Self::STRIDE == 0 {
+        if self.beyond.len().is_multiple_of(Self::STRIDE) {
             self.bases.push(position);
         }
         let base = self.bases[self.bases.len() - 1];
