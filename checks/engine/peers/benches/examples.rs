@@ -27,23 +27,24 @@ fn main() {
         "memory / ours",
     ]);
     let full = asked_for("full");
-    let rows = &mut rows;
-    measure(rows, "2pc 7", || two_phase_commit::model(7), None);
-    measure_actors(rows, "paxos 2", || paxos::model(2), None);
+    let table = &mut rows;
+    measure(table, "2pc 7", || two_phase_commit::model(7), None);
+    measure_actors(table, "paxos 2", || paxos::model(2), None);
     let register = || single_copy_register::model(3, 1);
-    measure_actors(rows, "single-copy-register 3", register, None);
+    measure_actors(table, "single-copy-register 3", register, None);
     let register = || linearizable_register::model(2, 2, false);
-    measure_actors(rows, "linearizable-register 2 (2 servers)", register, None);
-    measure_actors(rows, "raft 3, depth 7", || raft::model(3), Some(7));
+    measure_actors(table, "linearizable-register 2 (2 servers)", register, None);
+    measure_actors(table, "raft 3, depth 7", || raft::model(3), Some(7));
     if full {
-        measure(rows, "2pc 8", || two_phase_commit::model(8), None);
-        measure_actors(rows, "paxos 3", || paxos::model(3), None);
+        measure(table, "2pc 8", || two_phase_commit::model(8), None);
+        measure_actors(table, "paxos 3", || paxos::model(3), None);
         let register = || single_copy_register::model(4, 1);
-        measure_actors(rows, "single-copy-register 4", register, None);
+        measure_actors(table, "single-copy-register 4", register, None);
         let register = || linearizable_register::model(2, 3, true);
-        measure_actors(rows, "linearizable-register 2 ordered", register, None);
-        measure_actors(rows, "raft 3, depth 9", || raft::model(3), Some(9));
+        measure_actors(table, "linearizable-register 2 ordered", register, None);
+        measure_actors(table, "raft 3, depth 9", || raft::model(3), Some(9));
     }
+    rows.print();
 }
 
 /// A model whose states are kept whole.
