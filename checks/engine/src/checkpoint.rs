@@ -482,9 +482,9 @@ fn number_of<S: System>(
     explored: &Explored<S>,
     state: &<S::Model as Model>::State,
 ) -> Option<Index> {
-    let mut batch = BatchOf::<S>::default();
-    let hash = system.encode(&mut batch, std::borrow::Cow::Borrowed(state));
     let Explored { store, table, .. } = explored;
+    let mut batch = BatchOf::<S>::default();
+    let hash = system.encode(&mut batch, store, std::borrow::Cow::Borrowed(state));
     table
         .find(hash, |index| store.equals(index, &batch, 0))
         .ok()

@@ -154,10 +154,7 @@ impl<S: System> Chunk<S> {
             }
             edges += 1;
             let at = candidates.len();
-            let hash = match action {
-                Some(action) => system.encode_next(batch, store, index, state, &action, next),
-                None => system.encode(batch, next),
-            };
+            let hash = system.encode_next(batch, store, index, state, action.as_ref(), next);
             let twin = &mut recent[hash as usize % RECENT];
             let known = hash == own_hash && store.equals(index, batch, at)
                 || candidates

@@ -102,7 +102,12 @@ impl<M: PackedModel> System for Compact<'_, M> {
     }
 
     #[inline]
-    fn encode(&self, batch: &mut CompactBatch, state: Cow<'_, M::State>) -> u32 {
+    fn encode(
+        &self,
+        batch: &mut CompactBatch,
+        _store: &CompactStore,
+        state: Cow<'_, M::State>,
+    ) -> u32 {
         let mut fingerprint = 0;
         PackedStore::push(&mut batch.words, self.model.words(), |out| {
             self.model.pack(&state, out);

@@ -133,8 +133,21 @@ where
     }
 
     #[inline]
-    fn encode(&self, batch: &mut K::Batch, state: Cow<'_, M::State>) -> u32 {
-        K::push(batch, state.into_owned())
+    fn encode(&self, batch: &mut K::Batch, store: &K, state: Cow<'_, M::State>) -> u32 {
+        store.push(batch, state.into_owned())
+    }
+
+    #[inline]
+    fn encode_next(
+        &self,
+        batch: &mut K::Batch,
+        store: &K,
+        index: u32,
+        state: &M::State,
+        _action: Option<&M::Action>,
+        next: Cow<'_, M::State>,
+    ) -> u32 {
+        store.push_next(batch, index, state, next.into_owned())
     }
 
     fn expand<L>(

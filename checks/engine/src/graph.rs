@@ -15,7 +15,7 @@ use crate::explored::Explored;
 use crate::outcome::{Error, Unfinished};
 use crate::search::Groups;
 use crate::store::{Index, Store};
-use crate::system::{BatchOf, System};
+use crate::system::{ActionOf, BatchOf, System};
 
 /// The group of an environment's step.
 pub(crate) const NO_GROUP: u8 = u8::MAX;
@@ -261,20 +261,25 @@ impl<S: System> Chunk<S> {
         let model = system.model();
         let mut coverage = S::Coverage::default();
         let mut too_large = None;
-        let label = |action: &_| match groups.as_ref().and_then(|groups| groups(action)) {
-            None => Ok(NO_GROUP),
-            Some(group) if group < MAX_GROUPS => Ok(group as u8),
-            Some(group) => Err(group),
+        let label = |action: &ActionOf<S>| {
+            let label = match groups.as_ref().and_then(|groups| groups(action)) {
+                None => Ok(NO_GROUP),
+                Some(group) if group < MAX_GROUPS => Ok(group as u8),
+                Some(group) => Err(group),
+            };
+            (label, S::REPACKS.then(|| action.clone()))
         };
+        let Explored { store, table, .. } = explored;
         for index in range.clone() {
-            system.with_state(&explored.store, index, |state| {
+            system.with_state(store, index, |state| {
                 if system.stop_at(state) {
                     stopped.push(index);
                     return;
                 }
-                system.expand(state, &mut coverage, label, &mut |label, next| {
+                system.expand(state, &mut coverage, label, &mut |(label, action), next| {
                     if model.within_boundary(&next) {
-                        hashes.push(system.encode(batch, next));
+                        let action = action.as_ref();
+                        hashes.push(system.encode_next(batch, store, index, state, action, next));
                         labels.push(label.unwrap_or_else(|group| {
                             too_large = Some(group);
                             NO_GROUP
@@ -287,7 +292,6 @@ impl<S: System> Chunk<S> {
         if let Some(group) = too_large {
             return Err(Error::Group(group));
         }
-        let Explored { store, table, .. } = explored;
         let hash = |i: usize| hashes.get(i).copied();
         let mut ahead = Ahead::new(table, store, hash);
         for (at, &own) in hashes.iter().enumerate() {

@@ -40,8 +40,10 @@ impl<'a, S: System> Referee<'a, S> {
 
     fn same(&self, one: &StateOf<S>, other: &StateOf<S>) -> bool {
         let mut batch = BatchOf::<S>::default();
-        self.system.encode(&mut batch, Cow::Borrowed(one));
-        self.system.encode(&mut batch, Cow::Borrowed(other));
+        self.system
+            .encode(&mut batch, &self.store, Cow::Borrowed(one));
+        self.system
+            .encode(&mut batch, &self.store, Cow::Borrowed(other));
         self.store.same(&batch, 0, 1)
     }
 
@@ -176,7 +178,7 @@ impl<'a, S: System> Referee<'a, S> {
         let mut seen: HashMap<u32, Vec<u32>> = HashMap::new();
         let mut add = |store: &mut S::Store, state: &StateOf<S>| {
             S::Store::clear(&mut batch);
-            let hash = self.system.encode(&mut batch, Cow::Borrowed(state));
+            let hash = self.system.encode(&mut batch, store, Cow::Borrowed(state));
             let twins = seen.entry(hash).or_default();
             if !twins.iter().any(|&index| store.equals(index, &batch, 0)) {
                 twins.push(store.len() as u32);

@@ -64,6 +64,6 @@ pub(crate) fn find_step<S: System>(
 
 fn is_stored<S: System>(system: &S, store: &S::Store, index: Index, state: &StateOf<S>) -> bool {
     let mut batch = BatchOf::<S>::default();
-    let hash = system.encode(&mut batch, Cow::Borrowed(state));
+    let hash = system.encode(&mut batch, store, Cow::Borrowed(state));
     store.hash(index) == hash && store.equals(index, &batch, 0)
 }

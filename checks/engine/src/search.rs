@@ -394,9 +394,9 @@ impl<S: System> Running<'_, S> {
         chunk.restart(0..0);
         for state in model.init_states() {
             if model.within_boundary(&state) {
-                let hash = self
-                    .system
-                    .encode(&mut chunk.batch, std::borrow::Cow::Owned(state));
+                let state = std::borrow::Cow::Owned(state);
+                let store = &self.explored.store;
+                let hash = self.system.encode(&mut chunk.batch, store, state);
                 chunk.fresh.push(chunk.candidates.len() as u32);
                 chunk.candidates.push(Candidate {
                     hash,

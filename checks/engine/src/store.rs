@@ -298,15 +298,24 @@ impl PackedStore {
     }
 }
 
-/// Folded multiplication, one per word (the construction of wyhash and foldhash): the upper half of
-/// a 128-bit product carries every bit of its factors into the lower.
+const KEY: u64 = 0x9e37_79b9_7f4a_7c15;
+const OTHER_KEY: u64 = 0xd1b5_4a32_d192_ed03;
+
+/// Folded multiplication (the construction of wyhash and foldhash): the upper half of a 128-bit
+/// product carries every bit of its factors into the lower.
+#[inline]
+pub(crate) fn mix(state: u64, word: u64) -> u64 {
+    let product = u128::from(state ^ word) * u128::from(KEY);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
 #[inline]
 pub(crate) fn hash_words(words: &[u64]) -> u32 {
-    const KEYS: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xd1b5_4a32_d192_ed03];
-    fold(words.iter().fold(KEYS[1], |state, word| {
-        let product = u128::from(state ^ word) * u128::from(KEYS[0]);
-        (product as u64) ^ ((product >> 64) as u64)
-    }))
+    fold(
+        words
+            .iter()
+            .fold(OTHER_KEY, |state, word| mix(state, *word)),
+    )
 }
 
 /// A loop, not a call of `memcmp`: states are short.
@@ -387,7 +396,13 @@ pub trait Keeps<T>: Store + Default {
     fn with<R>(&self, index: u32, use_it: impl FnOnce(&T) -> R) -> R;
 
     /// Adds a candidate, and returns its hash.
-    fn push(batch: &mut Self::Batch, state: T) -> u32;
+    fn push(&self, batch: &mut Self::Batch, state: T) -> u32;
+
+    /// As [`push`](Self::push), for a successor `next` of `state`, which is stored under this number.
+    fn push_next(&self, batch: &mut Self::Batch, index: u32, state: &T, next: T) -> u32 {
+        let _ = (index, state);
+        self.push(batch, next)
+    }
 }
 
 /// Whole states of any type, each with its hash.
@@ -449,7 +464,7 @@ impl<T: Hash + PartialEq + Send + Sync> Keeps<T> for ExactStore<T> {
     }
 
     #[inline]
-    fn push(batch: &mut ExactBatch<T>, state: T) -> u32 {
+    fn push(&self, batch: &mut ExactBatch<T>, state: T) -> u32 {
         let hash = foldhash::quality::FixedState::with_seed(0).hash_one(&state);
         batch.push(fold(hash), state)
     }

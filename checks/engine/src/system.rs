@@ -34,7 +34,7 @@ pub trait System: Sync {
     /// Whether every state stored can be had back. If not, nothing can be said about runs.
     const KEEPS_STATES: bool = true;
 
-    /// Whether [`encode_next`](Self::encode_next) is worth its while.
+    /// Whether [`encode_next`](Self::encode_next) asks for the action.
     const REPACKS: bool = false;
 
     /// The model, for its initial states, properties and boundary.
@@ -51,26 +51,27 @@ pub trait System: Sync {
         use_it: impl FnOnce(&StateOf<Self>) -> R,
     ) -> R;
 
-    /// Adds a state to a batch of candidates and returns its hash.
+    /// Adds a state to a batch of candidates for this store and returns its hash.
     fn encode(
         &self,
         batch: &mut <Self::Store as Store>::Batch,
+        store: &Self::Store,
         state: Cow<'_, StateOf<Self>>,
     ) -> u32;
 
     /// As [`encode`](Self::encode), for the state `next` that `action` leads to from `state`, which is
-    /// stored under this number.
+    /// stored under this number. The action is there if [`REPACKS`](Self::REPACKS).
     fn encode_next(
         &self,
         batch: &mut <Self::Store as Store>::Batch,
         store: &Self::Store,
         index: u32,
         state: &StateOf<Self>,
-        action: &ActionOf<Self>,
+        action: Option<&ActionOf<Self>>,
         next: Cow<'_, StateOf<Self>>,
     ) -> u32 {
-        let _ = (store, index, state, action);
-        self.encode(batch, next)
+        let _ = (index, state, action);
+        self.encode(batch, store, next)
     }
 
     /// Visits the successors of a state, each with what `label` makes of the action, in the order of
@@ -143,7 +144,12 @@ impl<M: PackedModel> System for M {
     }
 
     #[inline]
-    fn encode(&self, batch: &mut PackedBatch, state: Cow<'_, M::State>) -> u32 {
+    fn encode(
+        &self,
+        batch: &mut PackedBatch,
+        _store: &PackedStore,
+        state: Cow<'_, M::State>,
+    ) -> u32 {
         PackedStore::push(batch, self.words(), |out| self.pack(&state, out))
     }
 
@@ -154,9 +160,10 @@ impl<M: PackedModel> System for M {
         store: &PackedStore,
         index: u32,
         state: &M::State,
-        action: &M::Action,
+        action: Option<&M::Action>,
         next: Cow<'_, M::State>,
     ) -> u32 {
+        let action = action.expect("a packed model's action is handed on");
         PackedStore::push(batch, self.words(), |out| {
             out.copy_from_slice(store.words(index));
             self.repack(state, action, &next, out);

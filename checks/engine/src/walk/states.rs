@@ -31,7 +31,7 @@ impl<'a, S: System> States<'a, S> {
     pub(super) fn find(&mut self, state: &StateOf<S>) -> Option<Index> {
         let Self { store, batch, .. } = self;
         S::Store::clear(batch);
-        let hash = self.system.encode(batch, Cow::Borrowed(state));
+        let hash = self.system.encode(batch, store, Cow::Borrowed(state));
         let equal = |index| store.equals(index, batch, 0);
         self.table.find(hash, equal).ok()
     }
@@ -43,7 +43,7 @@ impl<'a, S: System> States<'a, S> {
         }
         let Self { store, batch, .. } = self;
         S::Store::clear(batch);
-        let hash = self.system.encode(batch, Cow::Borrowed(state));
+        let hash = self.system.encode(batch, store, Cow::Borrowed(state));
         let index = store.len() as Index;
         match self.table.find(hash, |known| store.equals(known, batch, 0)) {
             Ok(known) => Err(known),
