@@ -7,8 +7,8 @@
 //! checking", 1987; for strong fairness the same as emptiness of Streett automata).
 //!
 //! Components are found by Tarjan's algorithm in Pearce's form ("A space-efficient algorithm for
-//! finding strongly connected components", 2016), without recursion: 4 bytes a state and two
-//! stacks.
+//! finding strongly connected components", 2016), without recursion: 4 bytes a state, in which its
+//! number while it is being visited and its colour before and after take turns, and two stacks.
 
 use crate::bits::Bits;
 use crate::claim::Rules;
@@ -19,6 +19,9 @@ use crate::watch::Watch;
 
 /// The colour of a state outside of every set.
 const NONE: u32 = 0;
+
+/// The mark of a number reached, which is no colour.
+const REACH: u32 = 1 << 31;
 
 /// The states in which fair runs can go on for ever.
 pub(crate) struct Fair {
@@ -57,7 +60,7 @@ pub(crate) fn fair_states(
         watch,
         fair,
         last_colour: 1,
-        finder: Components::new(states),
+        finder: Components::default(),
         left: Vec::new(),
     };
     work.decompose(allowed.iter(), 1)?;
@@ -83,7 +86,7 @@ impl Work<'_> {
     /// Decomposes the states that have this colour.
     fn decompose(
         &mut self,
-        set: impl Iterator<Item = Index> + Clone,
+        set: impl Iterator<Item = Index>,
         colour: u32,
     ) -> Result<(), Unfinished> {
         let Self {
@@ -108,9 +111,14 @@ impl Work<'_> {
                 // No cycle, or one of steps that change nothing.
                 return;
             }
-            *last_colour += 1;
-            paint(colours, component, *last_colour);
-            match judge(graph, colours, component, *last_colour, rules) {
+            let mut next_colour = || {
+                *last_colour += 1;
+                assert!(*last_colour < REACH, "no more colours");
+                *last_colour
+            };
+            let colour = next_colour();
+            paint(colours, component, colour);
+            match judge(graph, colours, component, colour, rules) {
                 Judgement::Fair => component.iter().for_each(|&state| going.insert(state)),
                 Judgement::Unfair => {}
                 Judgement::Without(groups) => {
@@ -119,9 +127,9 @@ impl Work<'_> {
                         .copied()
                         .filter(|&state| graph.enabled(state) & groups == 0)
                         .collect();
-                    *last_colour += 1;
-                    paint(colours, &rest, *last_colour);
-                    left.push((*last_colour, rest));
+                    let colour = next_colour();
+                    paint(colours, &rest, colour);
+                    left.push((colour, rest));
                 }
             }
         })
@@ -190,43 +198,34 @@ struct Visit {
 const NO_ROOT: u32 = 1 << 31;
 
 /// The search for components, with its memory.
+#[derive(Default)]
 pub(crate) struct Components {
-    /// 0: not seen; else the lowest number reached, or for finished states a number above all.
-    reach: Vec<u32>,
     visits: Vec<Visit>,
+    /// States left, of components not complete yet.
     open: Vec<Index>,
 }
 
 impl Components {
-    pub(crate) fn new(states: usize) -> Self {
-        Self {
-            reach: vec![0; states],
-            visits: Vec::new(),
-            open: Vec::new(),
-        }
-    }
-
     /// Calls `emit` with every strongly connected component of the subgraph of the states that have
     /// this colour, which are those in `states`. A component comes after all others that it leads
-    /// to. `emit` may paint the component.
+    /// to; its states have lost their colour, and `emit` may paint them.
+    ///
+    /// In between, a state that is being visited has the lowest number it reached for a colour.
     pub(crate) fn find(
         &mut self,
         graph: &Graph,
-        states: impl Iterator<Item = Index> + Clone,
+        states: impl Iterator<Item = Index>,
         colour: u32,
         colours: &mut [u32],
         watch: &Watch<'_>,
         mut emit: impl FnMut(&[Index], &mut [u32]),
     ) -> Result<(), Unfinished> {
-        for state in states.clone() {
-            self.reach[state as usize] = 0;
-        }
-        let mut number = 0;
+        let mut number = REACH;
         for start in states {
-            if self.reach[start as usize] != 0 {
+            if colours[start as usize] != colour {
                 continue;
             }
-            self.enter(start, &mut number);
+            self.enter(start, colours, &mut number);
             while let Some(visit) = self.visits.last_mut() {
                 watch.tick()?;
                 let state = visit.state;
@@ -238,26 +237,22 @@ impl Components {
                 }
                 let target = graph.target(next);
                 visit.followed += 1;
-                if colours[target as usize] != colour {
-                    continue;
-                }
-                match self.reach[target as usize] {
-                    0 => self.enter(target, &mut number),
-                    reach if reach < self.reach[state as usize] => {
-                        self.reach[state as usize] = reach;
-                        visit.followed |= NO_ROOT;
-                    }
-                    _ => {}
+                let reached = colours[target as usize];
+                if reached == colour {
+                    self.enter(target, colours, &mut number);
+                } else if reached & REACH != 0 && reached < colours[state as usize] {
+                    colours[state as usize] = reached;
+                    visit.followed |= NO_ROOT;
                 }
             }
         }
         Ok(())
     }
 
-    fn enter(&mut self, state: Index, number: &mut u32) {
+    fn enter(&mut self, state: Index, colours: &mut [u32], number: &mut u32) {
         *number += 1;
-        self.reach[state as usize] = *number;
-        self.visits.push(Visit { state, followed: 0 });
+        colours[state as usize] = *number;
+        push(&mut self.visits, Visit { state, followed: 0 });
     }
 
     fn leave(&mut self, colours: &mut [u32], emit: &mut impl FnMut(&[Index], &mut [u32])) {
@@ -265,23 +260,21 @@ impl Components {
             return;
         };
         let root = followed & NO_ROOT == 0;
-        let reach = self.reach[state as usize];
-        self.open.push(state);
+        let reach = colours[state as usize];
+        push(&mut self.open, state);
         if root {
             let members = self.open[..self.open.len() - 1]
                 .iter()
                 .rev()
-                .take_while(|&&open| self.reach[open as usize] >= reach)
+                .take_while(|&&open| colours[open as usize] >= reach)
                 .count();
             let component = self.open.len() - 1 - members;
-            for &member in &self.open[component..] {
-                self.reach[member as usize] = u32::MAX;
-            }
+            paint(colours, &self.open[component..], NONE);
             emit(&self.open[component..], colours);
             self.open.truncate(component);
         }
         if let Some(parent) = self.visits.last_mut() {
-            let best = &mut self.reach[parent.state as usize];
+            let best = &mut colours[parent.state as usize];
             if reach < *best && !root {
                 *best = reach;
                 parent.followed |= NO_ROOT;
@@ -290,13 +283,22 @@ impl Components {
     }
 }
 
+/// Adds to a stack, which grows by a quarter rather than by as much again: it can be among the
+/// largest things in memory.
+fn push<T>(stack: &mut Vec<T>, item: T) {
+    if stack.len() == stack.capacity() {
+        stack.reserve_exact(stack.len() / 4 + 1024);
+    }
+    stack.push(item);
+}
+
 /// The states from which a state in `goal` can be reached.
 pub(crate) fn can_reach(graph: &Graph, goal: &Bits, watch: &Watch<'_>) -> Result<Bits, Unfinished> {
     let states = graph.states();
     let everywhere = 0..states as Index;
     let mut colours = vec![1; states];
     let mut can = goal.clone();
-    let mut components = Components::new(states);
+    let mut components = Components::default();
     components.find(graph, everywhere, 1, &mut colours, watch, |component, _| {
         let reaches = component
             .iter()

@@ -146,7 +146,7 @@ impl<'a, S: System> Search<'a, S> {
     /// Something to decide besides the model's own properties.
     ///
     /// For claims, and for stateright's `eventually` properties, all transitions are stored after
-    /// the search, at 5 bytes each, and some 40 bytes a state are needed besides. On a model that
+    /// the search, at 5 bytes each, and some 20 bytes a state are needed besides. On a model that
     /// packs symmetrical states alike only [`Claim::can_reach`] can be decided, see
     /// [`PackedModel::symmetric`](crate::PackedModel::symmetric).
     #[must_use]
