@@ -165,7 +165,11 @@ impl<M: PackedModel> System for M {
     ) -> u32 {
         let action = action.expect("a packed model's action is handed on");
         PackedStore::push(batch, self.words(), |out| {
-            out.copy_from_slice(store.words(index));
+            match (&mut *out, store.words(index)) {
+                // Not worth a call of `memcpy`.
+                ([to], [from]) => *to = *from,
+                (to, from) => to.copy_from_slice(from),
+            }
             self.repack(state, action, &next, out);
         })
     }
