@@ -111,7 +111,10 @@ pub(crate) struct Mark<C> {
     pub(crate) position: Position,
     pub(crate) states: usize,
     pub(crate) found: Found,
+    /// Without the levels, of which there may be as many as states.
     pub(crate) stats: Stats,
+    /// How many levels there were. The size of a level does not change once it is entered.
+    pub(crate) levels: usize,
     pub(crate) coverage: C,
 }
 
@@ -242,7 +245,8 @@ impl<S: System> Keeper<'_, S> {
             position: position.clone(),
             states: explored.store.len(),
             found: explored.found.clone(),
-            stats: explored.stats.clone(),
+            stats: explored.stats.without_levels(),
+            levels: explored.stats.levels.len(),
             coverage: explored.coverage.clone(),
         });
     }
@@ -288,7 +292,10 @@ where
         states: mark.states,
         position: mark.position.clone(),
         found: mark.found.clone(),
-        stats: mark.stats.clone(),
+        stats: Stats {
+            levels: explored.stats.levels[..mark.levels].to_vec(),
+            ..mark.stats.clone()
+        },
         coverage: serde_json::to_value(&mark.coverage)?,
     };
     let header = serde_json::to_vec(&header)?;

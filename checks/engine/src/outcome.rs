@@ -226,6 +226,14 @@ impl Stats {
     pub fn bytes_per_state(&self) -> f64 {
         self.peak_bytes as f64 / self.states.max(1) as f64
     }
+
+    /// All but `levels`, which is empty.
+    pub(crate) fn without_levels(&self) -> Self {
+        Self {
+            levels: Vec::new(),
+            ..*self
+        }
+    }
 }
 
 /// What a search found.
