@@ -68,8 +68,17 @@ pub(crate) fn cell(report: &Report, properties: &[Property], columns: Columns) -
     }
     out += &switches(report);
     out.push('\n');
+    out += &verdicts(report, properties, columns);
+    out.push('\n');
+    out += &occurred(report);
+    out += &unexecuted(std::slice::from_ref(report));
+    out
+}
+
+/// A table of the verdicts on one cell, a row each.
+pub(crate) fn verdicts(report: &Report, properties: &[Property], columns: Columns) -> String {
     let columns = columns.left("property", 20).left("verdict", 52);
-    out += &columns.head();
+    let mut out = columns.head();
     for &property in properties {
         let judged = &report.judged[property as usize];
         let mark = Mark::of(judged);
@@ -82,9 +91,6 @@ pub(crate) fn cell(report: &Report, properties: &[Property], columns: Columns) -
             Entry::like(mark, verdict),
         ]);
     }
-    out.push('\n');
-    out += &occurred(report);
-    out += &unexecuted(std::slice::from_ref(report));
     out
 }
 

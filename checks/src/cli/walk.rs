@@ -8,7 +8,7 @@ use crate::limits;
 use crate::mistake::Mistake;
 use crate::output::Output;
 use crate::progress::Display;
-use crate::table::{Columns, Entry, Mark, fold, grouped};
+use crate::table::{Columns, fold, grouped};
 use crate::text;
 use crate::walks::{WalkOptions, WalkReport, walk_through};
 use clap::{Args, ValueEnum};
@@ -229,20 +229,7 @@ impl Told<'_> {
         out += &text::switches(report);
         fold(&mut out, "  ", &format!("again: {}", self.again));
         out.push('\n');
-        let columns = columns.left("property", 20).left("verdict", 52);
-        out += &columns.head();
-        for &property in self.options.properties {
-            let judged = &report.judged[property as usize];
-            let mark = Mark::of(judged);
-            let verdict = match mark {
-                Mark::Reported(_) => format!("{}; reported, not demanded", judged.verdict),
-                _ => judged.verdict.to_string(),
-            };
-            out += &columns.row([
-                Entry::from(property.name().to_owned()),
-                Entry::like(mark, verdict),
-            ]);
-        }
+        out += &text::verdicts(report, self.options.properties, columns);
         out.push('\n');
         for &property in self.options.properties {
             out += &self.origin(property);
