@@ -12,6 +12,7 @@ use crate::table::{Colours, Columns, Mark};
 use crate::{explain, explore, seed, text};
 use clap::{Args, Parser, Subcommand};
 use glock_engine::Limits;
+use glock_model::design::DISCUSSED;
 use glock_model::program::Program;
 use glock_model::property::{Kind, Property};
 use glock_model::scenario::Scenario;
@@ -562,7 +563,7 @@ impl Plan {
 /// meant to show, so they do not make it fail.
 fn main_job(catalog: &Catalog) -> miette::Result<Status> {
     let known = catalog.designs();
-    let designs = seed::DESIGNS
+    let designs = DISCUSSED
         .iter()
         .filter(|name| known.contains(name))
         .map(|name| load(catalog, name))

@@ -9,22 +9,6 @@ use glock_model::cluster::{Cluster, State};
 use glock_model::property::{Kind, Property};
 use glock_model::task::Fault;
 
-/// The designs, in the order of the history.
-pub(crate) const DESIGNS: [&str; 12] = [
-    "base",
-    "recursion-check",
-    "restart-hack",
-    "restart-errno",
-    "restart-journal-info",
-    "fault-retry",
-    "fault-nopage",
-    "fault-in-first",
-    "pin-first",
-    "pin-on-demand",
-    "fault-in-retry",
-    "fault-in-retry-bounded",
-];
-
 /// The race on one node.
 pub(crate) const ONE_NODE: [&str; 8] = [
     "race-direct-read",

@@ -72,7 +72,7 @@ mod statements;
 mod unit;
 mod values;
 
-pub use library::{Library, MAX_FILE, compile, read, source_from_bytes};
+pub use library::{DISCUSSED, Library, MAX_FILE, compile, read, source_from_bytes};
 pub use problem::{DesignError, MAX_PROBLEMS, Problem, Rule, Span};
 pub use statements::{Group, Statement, statements};
 
