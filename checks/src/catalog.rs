@@ -2,8 +2,10 @@
 
 use crate::mistake::Mistake;
 use glock_model::design::{self, Compiled, Statement};
+use glock_model::known::{Entry, KnownAnswers};
 use glock_model::property::Property;
 use glock_model::scenario::{self, Scenario};
+use miette::IntoDiagnostic;
 
 /// Everything that has a name on the command line.
 pub struct Catalog {
@@ -72,6 +74,17 @@ impl Catalog {
             Mistake::unknown("property", name, known, &all).into()
         })
     }
+
+    /// The row of the history with that id, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// If the rows that come with the tool are wrong.
+    pub fn entry(&self, id: &str) -> miette::Result<Option<Entry>> {
+        let known = KnownAnswers::builtin().into_diagnostic()?;
+        Ok(known.entry(id).cloned())
+    }
+
     /// The statement of the language with that name.
     pub fn statement(&self, name: &str) -> Option<&'static Statement> {
         design::statements().iter().find(|s| s.name == name)

@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+mod known;
 mod walk;
 
 /// Set by Ctrl-C, or when nobody reads the output any more.
@@ -70,7 +71,16 @@ enum Command {
     Designs,
     /// List the scenarios that come with the tool
     Scenarios,
-    /// Say what a name means: a design, a scenario, a property, a statement
+    /// Put the known answers of the history to the model again
+    ///
+    /// Each row of the history is a defect that a design had and the next one had no longer. The
+    /// designs before and after are explored under small scenarios, and verdicts, lengths of
+    /// histories and counts of states are compared with what is recorded.
+    ///
+    /// Exit status: 0 all is as recorded, 1 something is not, 2 bad input, 3 a search was stopped
+    /// before it knew.
+    Known(KnownArgs),
+    /// Say what a name means: a design, a scenario, a property, a statement, a row of the history
     Explain {
         /// The name, or the path of a design's or a scenario's file
         name: String,
@@ -150,6 +160,23 @@ struct CheckArgs {
     out: Option<PathBuf>,
 }
 
+/// See [`Command::Known`].
+#[derive(Debug, Args)]
+struct KnownArgs {
+    /// A row, such as K4f [default: all]
+    #[arg(value_name = "ID")]
+    ids: Vec<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Threads [default: as many as there are cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// Write the report to a file, whole or not at all
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
 /// What a run found out, as the exit status says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
@@ -213,7 +240,11 @@ fn run(cli: Cli) -> miette::Result<Status> {
         Some(Command::Walk(args)) => walk::walk(&catalog, &args),
         Some(Command::Designs) => designs(&catalog),
         Some(Command::Scenarios) => scenarios(&catalog),
-        Some(Command::Explain { name }) => print(&explain::explain(&catalog, &name)?),
+        Some(Command::Known(args)) => known::known(&args),
+        Some(Command::Explain { name }) => match catalog.entry(&name)? {
+            Some(entry) => known::explain(&entry),
+            None => print(&explain::explain(&catalog, &name)?),
+        },
         Some(Command::Explore {
             design,
             scenario,

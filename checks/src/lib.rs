@@ -7,6 +7,8 @@
 //! [`walk`] takes random walks through a cell that is too large to explore, and gives a
 //! [`WalkReport`].
 //!
+//! [`known`] puts the known answers of the history to the model again.
+//!
 //! A verdict never claims more than was explored; see [`Verdict`].
 
 mod catalog;
@@ -19,6 +21,7 @@ mod explore;
 mod history;
 mod interchange;
 mod json;
+pub mod known;
 mod limits;
 mod matrix;
 mod mistake;

@@ -403,6 +403,102 @@ fn every_name_can_be_explained() {
     }
 }
 
+// ---- known answers ----------------------------------------------------------------
+
+/// The last column is a time.
+fn without_times(table: &str) -> String {
+    let mut out = String::new();
+    for line in table.lines() {
+        let line = match line.rsplit_once(' ') {
+            Some((rest, time)) if time.contains('.') && time.parse::<f64>().is_ok() => {
+                format!("{} TIME", rest.trim_end())
+            }
+            _ => line.to_owned(),
+        };
+        out += &line;
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn rows_of_the_history_as_a_table() {
+    let output = glock(&["known", "K1", "k4f", "K4i", "K7", "K10"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(stderr(&output), "");
+    insta::assert_snapshot!(without_times(&stdout(&output)));
+}
+
+#[test]
+fn all_rows_of_the_history_are_as_recorded() {
+    let output = glock(&["known", "--json"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["format"], "glock-known");
+    assert_eq!(json["verdict"], "as recorded");
+    let entries = json["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 50);
+    for entry in entries {
+        let cases = entry["cases"].as_array().unwrap();
+        assert_eq!(cases.is_empty(), entry["lacks"].is_string(), "{entry}");
+        for side in cases
+            .iter()
+            .flat_map(|case| [&case["before"], &case["after"]])
+        {
+            assert_eq!(side["as_recorded"], true, "{entry}");
+            assert_eq!(side["differences"].as_array().unwrap().len(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_row_given_twice_is_asked_once() {
+    let once = glock(&["known", "K4k"]);
+    let twice = glock(&["known", "K4k", "K4k"]);
+    let [once, twice] = [once, twice].map(|output| without_times(&stdout(&output)));
+    assert_eq!(once, twice);
+    assert!(
+        once.ends_with("1 row as recorded, 0 not, 0 not yet\n"),
+        "{once}"
+    );
+}
+
+#[test]
+fn unknown_rows_are_refused_with_those_there_are() {
+    let text = squeezed(&refused(&["known", "K1", "K99"]));
+    assert!(text.contains("there is no row \"K99\""), "{text}");
+    assert!(text.contains("H1, H2, H3, K1, K2, K3, K4a"), "{text}");
+    assert!(text.contains("P3"), "{text}");
+}
+
+#[test]
+fn a_row_is_explained_with_its_story_and_the_history_of_its_failure() {
+    let output = glock(&["explain", "K4f"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    insta::assert_snapshot!(stdout(&output));
+}
+
+#[test]
+fn every_row_can_be_explained() {
+    for entry in glock_model::known::KnownAnswers::builtin().unwrap().entries {
+        let output = glock(&["explain", &entry.id]);
+        assert_eq!(code(&output), 0, "{}: {}", entry.id, stderr(&output));
+        let text = stdout(&output);
+        assert!(text.starts_with(&format!("{}  ", entry.id)), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        assert_eq!(text.contains("not yet: "), entry.lacks.is_some(), "{text}");
+        let fails = entry.cases.iter().any(|case| {
+            let sides = [&case.before, &case.after];
+            let mut violated = sides.iter().flat_map(|side| &side.violated);
+            violated.any(|(property, _)| *property == case.property)
+        });
+        assert_eq!(text.contains("is violated in "), fails, "{text}");
+    }
+}
+
 // ---- bad input --------------------------------------------------------------------
 
 /// Exit 2, something on stderr, no panic, nothing on stdout; returns stderr.

@@ -150,26 +150,6 @@ fn on_one_node_the_rfc_can_run_in_lock_step() {
     assert_eq!(going_round(history(&report, FinishesStrongly)), [0, 1]);
 }
 
-/// K4d: across nodes the owner need not even be in its call.
-#[test]
-fn on_two_nodes_the_rfc_cannot_finish() {
-    let report = judged("restart-hack", "race-direct-read-private-two-nodes");
-    assert_eq!(failing(&report), ALL);
-    assert!(!deadlocks(&report));
-}
-
-/// The handler drops mmap_lock, the fault is taken again, and all that with the outer
-/// glock held: once both are there, neither TRY can ever succeed.
-#[test]
-fn a_fault_that_is_retried_under_the_outer_glock_spins() {
-    for name in ["fault-retry", "fault-nopage"] {
-        let report = judged(name, "race-direct-read-private");
-        assert_eq!(failing(&report), ALL, "{name}");
-        assert!(!deadlocks(&report), "{name}");
-        assert!(!history(&report, CanFinish).is_empty(), "{name}");
-    }
-}
-
 /// Each one's flush before its transfer takes the page the other one has just faulted
 /// in. With private mappings there is nothing to take.
 #[test]
