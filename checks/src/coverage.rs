@@ -468,6 +468,9 @@ fn entries(scenario: &Scenario) -> BTreeSet<Entry> {
     if entries.contains(&Entry::BufferedWrite) {
         entries.extend([Entry::IomapBegin, Entry::IomapEnd]);
     }
+    if entries.contains(&Entry::BufferedRead) {
+        entries.insert(Entry::Readpage);
+    }
     entries
 }
 

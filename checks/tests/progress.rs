@@ -8,7 +8,7 @@ mod support;
 use glock::{Report, Verdict, Walk};
 use glock_engine::{Limits, Unfinished};
 use glock_model::cluster::Action;
-use glock_model::design::DISCUSSED;
+use glock_model::design::DIFFERENT;
 use glock_model::program::Program;
 use glock_model::property::Property::{self, CanFinish, Finishes, FinishesStrongly, NoDeadlock};
 use glock_model::scenario::Scenario;
@@ -264,7 +264,7 @@ fn release_fusion_changes_no_verdict_about_progress() {
         "reclaim-direct-read",
         "threads-direct-read-munmap",
     ];
-    for design_name in DISCUSSED {
+    for design_name in DIFFERENT {
         for name in NAMES {
             let fused = scenario(name);
             let mut single = fused.clone();

@@ -110,6 +110,9 @@ pub enum Unfit {
     NoInitialState,
     /// More kinds of demand than [`MAX_DEMANDS`].
     TooManyDemands,
+    /// A glock's queue may grow longer than [`MAX_TASKS`]: next to its weak holder a task
+    /// may have a second entry.
+    QueueTooLong,
 }
 
 impl fmt::Display for Unfit {
@@ -126,6 +129,13 @@ impl fmt::Display for Unfit {
                 write!(
                     f,
                     "a scenario may have at most {MAX_DEMANDS} kinds of demand"
+                )
+            }
+            Unfit::QueueTooLong => {
+                write!(
+                    f,
+                    "the queue of a glock may grow longer than {MAX_TASKS}: a task that \
+                     allows demotion while it faults on its own file counts twice"
                 )
             }
         }
@@ -153,6 +163,9 @@ impl Cluster {
         }
         if scenario.events.demands.len() > MAX_DEMANDS {
             return Err(Unfit::TooManyDemands);
+        }
+        if layout::longest_queue(&scenario, &program) > MAX_TASKS {
+            return Err(Unfit::QueueTooLong);
         }
         if initial_assignments(&scenario).is_empty() {
             return Err(Unfit::NoInitialState);

@@ -41,6 +41,10 @@ pub enum Event {
     Wake { task: u8, file: u8, granted: bool },
     /// A holder left the queue (Q17).
     Dequeue { task: u8, file: u8, mode: Mode },
+    /// A weak holder was taken away (W2 to W5).
+    Taken { task: u8, file: u8, mode: Mode },
+    /// The task's holder may be taken away from here on, or no longer (W1).
+    MayDemote { task: u8, file: u8, weak: bool },
     /// The recursion trap: the task already has an entry (Q4).
     Recursion { task: u8, file: u8 },
     /// `gfs2_glock_dq` of a holder the task does not have.

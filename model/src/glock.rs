@@ -8,12 +8,13 @@
 
 use crate::event::{Event, Sink};
 use crate::mode::Mode;
-use crate::program::{Kernel, MayGrant, NqFlags, TryRule};
+use crate::program::{DemoteRule, Kernel, MayGrant, NqFlags, TryRule, WeakRule};
 use crate::scenario::{LockManager, MAX_TASKS};
 use std::hash::{Hash, Hasher};
 
-/// An entry of `gl_holders`: a holder (granted) or a waiter. Identified by its
-/// task: a second entry of one task is the recursion trap (Q4).
+/// An entry of `gl_holders`: a holder (granted) or a waiter. A task has at most one
+/// that is not weak: a second one is the recursion trap (Q4). Next to its own weak
+/// holder it may have another entry (W, v5.16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Holder {
     /// Owner (`gh_owner_pid`), a task index.
@@ -24,6 +25,16 @@ pub struct Holder {
     pub flags: NqFlags,
     /// HIF_HOLDER; otherwise HIF_WAIT.
     pub granted: bool,
+    /// HIF_MAY_DEMOTE, of a holder: it may be taken away (W1).
+    pub weak: bool,
+}
+
+impl Holder {
+    /// A holder that only its task gives up.
+    #[inline]
+    pub fn is_strong(&self) -> bool {
+        self.granted && !self.weak
+    }
 }
 
 /// `gl_holders`, first come first.
@@ -75,18 +86,34 @@ impl Queue {
         gone
     }
 
-    /// The entry of a task.
+    /// The entry of a task, its weak holder aside.
     #[inline]
     pub fn of(&self, task: u8) -> Option<&Holder> {
-        self.as_slice().iter().find(|h| h.task == task)
+        self.as_slice().iter().find(|h| h.task == task && !h.weak)
+    }
+
+    /// The weak holder of a task.
+    #[inline]
+    pub fn weak_of(&self, task: u8) -> Option<&Holder> {
+        self.as_slice().iter().find(|h| h.task == task && h.weak)
+    }
+
+    fn position(&self, is: impl Fn(&Holder) -> bool) -> Option<usize> {
+        self.as_slice().iter().position(is)
     }
 
     fn first_waiter(&self) -> Option<Holder> {
         self.as_slice().iter().find(|h| !h.granted).copied()
     }
 
+    /// `find_first_holder`.
     fn first_holder(&self) -> Option<Holder> {
         self.as_slice().iter().find(|h| h.granted).copied()
+    }
+
+    /// `find_first_strong_holder` (W2, W3).
+    pub(crate) fn first_strong_holder(&self) -> Option<Holder> {
+        self.as_slice().iter().find(|h| h.is_strong()).copied()
     }
 }
 
@@ -288,6 +315,7 @@ impl Glock {
                     mode: Mode::Un,
                     flags: NqFlags::NONE,
                     granted: false,
+                    weak: false,
                 }; MAX_TASKS],
             },
         }
@@ -347,19 +375,22 @@ impl Glock {
                 }
                 self.state != Mode::Un && new.flags.has(NqFlags::ANY)
             }
-            MayGrant::V516 => {
-                if let Some(current) = self.queue.first_holder() {
-                    return current.mode != Mode::Ex && current.mode == new.mode;
-                }
-                if self.state == new.mode {
-                    return true;
-                }
-                if self.state == Mode::Ex {
-                    return matches!(new.mode, Mode::Sh | Mode::Df) || new.flags.has(NqFlags::ANY);
-                }
-                self.state != Mode::Un && new.flags.has(NqFlags::ANY)
-            }
+            MayGrant::V516 => self.goes_with(self.queue.first_strong_holder().map(|h| h.mode), new),
         }
+    }
+
+    /// `may_grant` from v5.16 on, with the mode of a holder that counts, if any (G5).
+    pub(crate) fn goes_with(&self, current: Option<Mode>, new: &Holder) -> bool {
+        if let Some(current) = current {
+            return current != Mode::Ex && current == new.mode;
+        }
+        if self.state == new.mode {
+            return true;
+        }
+        if self.state == Mode::Ex {
+            return matches!(new.mode, Mode::Sh | Mode::Df) || new.flags.has(NqFlags::ANY);
+        }
+        self.state != Mode::Un && new.flags.has(NqFlags::ANY)
     }
 
     /// `do_error(gl, 0)`: fails every waiting TRY request.
@@ -382,18 +413,30 @@ impl Glock {
 
     /// `do_promote`: grants waiters in order; true if the head is blocked (Q8).
     fn do_promote<S: Sink>(&mut self, env: &mut Env<'_, S>, out: &mut Effects) -> bool {
-        for i in 0..self.queue.len as usize {
-            let h = self.queue.entries[i];
+        let mut at = 0;
+        let mut first = true;
+        while at < self.queue.len as usize {
+            let (i, h) = (at, self.queue.entries[at]);
+            at += 1;
             if h.granted {
                 continue;
             }
             if self.may_grant(env.kernel.may_grant, &h, i) {
+                let strong = self.queue.first_strong_holder();
                 self.queue.as_mut_slice()[i].granted = true;
                 env.sink.event(Event::Promote {
                     task: h.task,
                     file: env.file,
                     mode: h.mode,
                 });
+                if std::mem::take(&mut first) {
+                    at -= match (strong, env.kernel.weak) {
+                        // W4: compared with nobody, so that nobody leaves.
+                        (None, WeakRule::V516) => self.demote_incompat_holders(None, env),
+                        // Whichever strong holder there was goes with the new one.
+                        _ => self.demote_incompat_holders(Some(h.mode), env),
+                    };
+                }
                 continue;
             }
             if i == 0 {
@@ -403,6 +446,72 @@ impl Glock {
             break;
         }
         false
+    }
+
+    /// `demote_incompat_holders`: dequeues the weak holders that do not go with a
+    /// holder of mode `current`. Returns how many left; all of them stood in front of
+    /// every waiter (W2, W3).
+    fn demote_incompat_holders<S: Sink>(
+        &mut self,
+        current: Option<Mode>,
+        env: &mut Env<'_, S>,
+    ) -> usize {
+        let before = self.queue.len;
+        let mut at = 0;
+        while let Some(&h) = self.queue.as_slice().get(at) {
+            if h.granted && h.weak && !self.goes_with(current, &h) {
+                self.dequeue(at, false, env);
+                at = 0; // others may have left with it
+            } else {
+                at += 1;
+            }
+        }
+        (before - self.queue.len) as usize
+    }
+
+    /// `__gfs2_glock_dq`: unlinks a holder, its `own` task's doing or not; with a demote asked for and no strong holder
+    /// left, the weak ones as well (Q17, W5).
+    fn dequeue<S: Sink>(&mut self, index: usize, mut own: bool, env: &mut Env<'_, S>) {
+        let mut next = Some(index);
+        while let Some(index) = next {
+            let Holder { task, mode, .. } = self.queue.remove(index);
+            let file = env.file;
+            env.sink.event(match std::mem::take(&mut own) {
+                true => Event::Dequeue { task, file, mode },
+                false => Event::Taken { task, file, mode },
+            });
+            let kept = self.demote == Demote::None || self.queue.first_strong_holder().is_some();
+            next = match kept {
+                true => None,
+                false => self.queue.position(|h| h.granted),
+            };
+        }
+    }
+
+    /// `gfs2_holder_allow_demote`: the task's holder may be taken away. Looks neither at
+    /// a demote that is due nor at the queue (W1). False if it has none.
+    pub fn allow_demote<S: Sink>(&mut self, task: u8, env: &mut Env<'_, S>) -> bool {
+        self.set_weak(task, true, env)
+    }
+
+    /// `gfs2_holder_disallow_demote`: what is left of the holder stays (W1).
+    pub fn disallow_demote<S: Sink>(&mut self, task: u8, env: &mut Env<'_, S>) -> bool {
+        self.set_weak(task, false, env)
+    }
+
+    fn set_weak<S: Sink>(&mut self, task: u8, weak: bool, env: &mut Env<'_, S>) -> bool {
+        let index = self
+            .queue
+            .position(|h| h.task == task && h.granted && h.weak != weak);
+        if let Some(index) = index {
+            self.queue.as_mut_slice()[index].weak = weak;
+        }
+        env.sink.event(Event::MayDemote {
+            task,
+            file: env.file,
+            weak,
+        });
+        index.is_some()
     }
 
     /// `gfs2_demote_wake`: the demote request is satisfied.
@@ -621,6 +730,7 @@ impl Glock {
             mode,
             flags,
             granted: false,
+            weak: false,
         };
         env.sink.event(Event::Queue {
             task,
@@ -633,7 +743,8 @@ impl Glock {
             return (added, out);
         }
         // A TRY that failed at once scans the queue all the same.
-        self.run_queue(true, Runner::Task(task), env, &mut out);
+        let nonblock = env.kernel.demote == DemoteRule::V2624;
+        self.run_queue(nonblock, Runner::Task(task), env, &mut out);
         if added == Nq::Failed {
             return (added, out);
         }
@@ -695,7 +806,7 @@ impl Glock {
                         .queue
                         .as_slice()
                         .iter()
-                        .take_while(|h| h.task != new.task)
+                        .take_while(|h| h.task != new.task || h.weak)
                         .any(|h| !h.flags.is_try())
             }
         }
@@ -712,41 +823,38 @@ impl Glock {
                         && queue.iter().any(|h| !h.flags.is_try())) // Q13b
             }
             TryRule::V618 => {
-                let incompatible = queue.iter().any(|h| h.granted)
+                let incompatible = queue.iter().any(Holder::is_strong)
                     && !self.may_grant(kernel.may_grant, new, queue.len());
                 incompatible || queue.iter().any(|h| !h.granted && !h.flags.is_try())
             }
         }
     }
 
-    /// `gfs2_glock_dq`, rule Q17: unlinks the task's holder. Demotion and promotion
-    /// are left to the worker. False if the task has no granted holder.
-    pub fn dq<S: Sink>(&mut self, task: u8, env: &mut Env<'_, S>) -> bool {
-        let Some(i) = self
-            .queue
-            .as_slice()
-            .iter()
-            .position(|h| h.task == task && h.granted)
-        else {
+    /// `gfs2_glock_dq`, rule Q17: unlinks the task's holder, `weak` or not, and weak
+    /// ones of others with it (W5). Demotion and promotion are left to the worker.
+    /// False if the task has no such holder.
+    pub fn dq<S: Sink>(&mut self, task: u8, weak: bool, env: &mut Env<'_, S>) -> bool {
+        let own = |h: &Holder| h.task == task && h.granted && h.weak == weak;
+        let Some(index) = self.queue.position(own) else {
             env.sink.event(Event::DqNotQueued {
                 task,
                 file: env.file,
             });
             return false;
         };
-        let h = self.queue.remove(i);
-        env.sink.event(Event::Dequeue {
-            task,
-            file: env.file,
-            mode: h.mode,
-        });
+        self.dequeue(index, true, env);
         true
     }
 
     /// `gfs2_glock_cb`: somebody else wants the file; give it up down to `mode`
-    /// (R1). With an empty queue there is no hold time to wait for.
+    /// (R1). With an empty queue there is no hold time to wait for. Weak holders that
+    /// stand in the way leave, unless there is a strong one (W2).
     pub fn callback<S: Sink>(&mut self, mode: Mode, env: &mut Env<'_, S>) {
         let pending = env.hold_time && !self.queue.as_slice().is_empty();
+        if self.queue.first_strong_holder().is_none() {
+            let wanted = if mode == Mode::Un { Mode::Ex } else { mode };
+            self.demote_incompat_holders(Some(wanted), env);
+        }
         self.handle_callback(mode, pending, env);
     }
 

@@ -6,7 +6,7 @@
 
 use crate::event::{Event, Sink};
 use crate::node::{Ctx, Node};
-use crate::program::{Entry, Val};
+use crate::program::{Entry, Op, Val};
 use crate::scenario::{MAX_TASKS, OpKind, Page, Pte, VpageKind};
 use crate::task::{Fault, Pinned, Status, Sub};
 
@@ -110,12 +110,70 @@ impl Node {
 
     /// Which task has the page locked? At most one: a page lock excludes all others.
     pub fn page_lock_owner(&self, ctx: &Ctx<'_>, file: usize, page: usize) -> Option<usize> {
-        (0..ctx.scenario.tasks.len()).find(|&t| {
-            self.tasks[t].page_locked
-                && self
-                    .current_access(ctx, t)
-                    .is_some_and(|(v, _)| self.backing(ctx, v) == Some((file, page)))
-        })
+        (0..ctx.scenario.tasks.len())
+            .find(|&t| self.tasks[t].page_locked && self.page_at_hand(ctx, t) == Some((file, page)))
+    }
+
+    /// The page a task locks, if it locks one: that of its fault, or the one it reads in.
+    fn page_at_hand(&self, ctx: &Ctx<'_>, task: usize) -> Option<(usize, usize)> {
+        if self.tasks[task].sub == Sub::Readpage {
+            let file = ctx.scenario.tasks[task].file as usize;
+            return Some((file, self.file_page(ctx, task)));
+        }
+        let (v, _) = self.current_access(ctx, task)?;
+        self.backing(ctx, v)
+    }
+
+    /// The task whose page lock another one waits for, if it waits for any.
+    pub(crate) fn waits_for_page(&self, ctx: &Ctx<'_>, task: usize) -> Option<usize> {
+        let t = &self.tasks[task];
+        let other = |file: usize, page: usize| {
+            let owner = self.page_lock_owner(ctx, file, page);
+            owner.filter(|&owner| owner != task)
+        };
+        let own = ctx.scenario.tasks[task].file as usize;
+        if t.nested() {
+            let op = ctx.program.code[t.nested_pc as usize].op;
+            let locks = matches!(op, Op::FilemapFault { .. } | Op::DirtyPage { .. });
+            let (file, page) = self.page_at_hand(ctx, task).filter(|_| locks)?;
+            return other(file, page);
+        }
+        if t.fault != Fault::None {
+            return None;
+        }
+        match t.sub {
+            Sub::ReadPage => {
+                let page = self.file_page(ctx, task);
+                (self.pages[own][page] == Page::Absent && !t.have_page)
+                    .then(|| other(own, page))
+                    .flatten()
+            }
+            Sub::WritePage => {
+                let (v, write) = self.current_access(ctx, task)?;
+                self.pte_usable(v, write)
+                    .then(|| other(own, self.file_page(ctx, task)))
+                    .flatten()
+            }
+            Sub::DioFlush => self.range(ctx, task).find_map(|q| other(own, q)),
+            Sub::DioEnd => {
+                let first = (ctx.scenario.tasks[task].first_page + t.ki_pos) as usize;
+                (first..first + t.moved as usize).find_map(|q| other(own, q))
+            }
+            _ => None,
+        }
+    }
+
+    /// `mpage_readpage`: the page is read in under whatever the task holds, and unlocked.
+    pub(crate) fn mpage_readpage<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
+        let Some((file, page)) = self.page_at_hand(ctx, task) else {
+            return;
+        };
+        self.pages[file][page] = Page::Clean;
+        self.tasks[task].page_locked = false;
+        sink.event(Event::PageRead {
+            file: file as u8,
+            page: page as u8,
+        });
     }
 
     /// Is a page of the file locked by a task other than `except`?
@@ -145,9 +203,10 @@ impl Node {
             let source = task.have_page
                 && spec.file as usize == file
                 && (spec.first_page + task.ki_pos) as usize == page;
-            let pinned = spec.buffer.iter().zip(&task.pins).any(|(&v, &p)| {
-                p == Pinned::Live && self.backing(ctx, v as usize) == Some((file, page))
-            });
+            let pinned =
+                spec.buffer.iter().zip(&task.pins).any(|(&v, &p)| {
+                    p.keeps() && self.backing(ctx, v as usize) == Some((file, page))
+                });
             source || pinned
         })
     }
@@ -176,6 +235,9 @@ impl Node {
     fn orphan_pins<S: Sink>(&mut self, ctx: &Ctx<'_>, vpage: usize, sink: &mut S) {
         for (t, spec) in ctx.scenario.tasks.iter().enumerate() {
             for (i, &v) in spec.buffer.iter().enumerate() {
+                if v as usize == vpage && self.tasks[t].pins[i] == Pinned::Ref {
+                    self.tasks[t].pins[i] = Pinned::No; // to a page nobody asks for any more
+                }
                 if v as usize == vpage && self.tasks[t].pins[i] == Pinned::Live {
                     self.tasks[t].pins[i] = Pinned::Orphan;
                     sink.event(Event::Orphan {

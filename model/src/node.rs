@@ -12,7 +12,8 @@ use crate::lockspace::{Message, demote_for};
 use crate::memory::Step;
 use crate::mode::Mode;
 use crate::program::{
-    Arith, Entry, Flag, MAX_FLAGS, NqFlags, Op, Operand, Pc, Place, Program, Target, Val, Var,
+    Arith, Entry, Flag, GhError, MAX_FLAGS, NqFlags, Op, Operand, Pc, Place, Program, Target, Val,
+    Var,
 };
 use crate::release::Holds;
 use crate::scenario::{
@@ -109,13 +110,21 @@ pub struct Sent {
 pub struct Outgoing(pub Option<Sent>);
 
 impl Node {
-    /// The mode in which the task is a holder of the file, or UN.
+    /// The mode in which the task is a holder of the file, or UN. A weak holder does not
+    /// count (Q19, as of v5.16).
     #[inline]
     pub fn held(&self, task: usize, file: usize) -> Mode {
         match self.glocks[file].queue.of(task as u8) {
             Some(h) if h.granted => h.mode,
             _ => Mode::Un,
         }
+    }
+
+    /// Is the task a holder of the file, weak or not?
+    #[inline]
+    pub fn has_holder(&self, task: usize, file: usize) -> bool {
+        let queue = &self.glocks[file].queue;
+        queue.weak_of(task as u8).is_some() || self.held(task, file) != Mode::Un
     }
 
     /// Has the kernel of this node hit a BUG? Nothing moves on it any more.
@@ -321,8 +330,18 @@ impl Node {
         let pc = self.frame_pc(task);
         match ctx.program.code[pc as usize].op {
             Op::Return(_) => !nested && t.sub == Sub::None,
-            op => op.is_builtin() || ctx.program.is_local(pc),
+            op if op.is_builtin() => true,
+            _ => {
+                ctx.program.is_local(pc)
+                    && !(ctx.program.reads_queued(pc) && self.may_lose_holder(ctx, task))
+            }
         }
+    }
+
+    /// Can the holder of the system call's file be taken away at any time (W2)?
+    fn may_lose_holder(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        let file = ctx.scenario.tasks[task].file as usize;
+        self.glocks[file].queue.weak_of(task as u8).is_some()
     }
 
     /// One instruction of the frame that runs.
@@ -345,6 +364,17 @@ impl Node {
         match op {
             Op::Nq { mode, flags, .. } => self.nq(ctx, task, mode, flags, out, sink),
             Op::Dq => self.dq(ctx, task, out, sink),
+            Op::AllowDemote | Op::DisallowDemote => {
+                let file = self.frame_file(ctx, task);
+                self.tell_glock(ctx, file, sink, |gl, env| {
+                    match op {
+                        Op::AllowDemote => gl.allow_demote(task as u8, env),
+                        _ => gl.disallow_demote(task as u8, env),
+                    };
+                });
+                self.advance(ctx, task);
+                Step::Taken
+            }
             Op::InodeLock => self.inode_lock(ctx, task, sink),
             Op::InodeUnlock => self.inode_unlock(ctx, task, sink),
             Op::FilemapFault { to } => {
@@ -358,6 +388,11 @@ impl Node {
             }
             Op::UnlockPage => {
                 self.tasks[task].page_locked = false;
+                self.advance(ctx, task);
+                Step::Taken
+            }
+            Op::MpageReadpage => {
+                self.mpage_readpage(ctx, task, sink);
                 self.advance(ctx, task);
                 Step::Taken
             }
@@ -414,6 +449,10 @@ impl Node {
                         let asked = ctx.scenario.tasks[task].buffer.len() as u8;
                         let t = &mut self.tasks[task];
                         t.iter_count = value.as_size().unwrap_or(0).min(asked - t.iter_pos);
+                    }
+                    Target::IterPos => {
+                        let asked = ctx.scenario.tasks[task].buffer.len() as u8;
+                        self.tasks[task].ki_pos = value.as_size().unwrap_or(0).min(asked);
                     }
                 }
             }
@@ -550,8 +589,10 @@ impl Node {
             Operand::Var(var) => t.vars[var.0 as usize],
             Operand::Flag(flag) => Val(self.flag(ctx, task, flag)),
             Operand::IterCount => Val(t.iter_count),
+            Operand::IterPos => Val(t.ki_pos),
             Operand::LockedByMe => bit(self.held(task, self.frame_file(ctx, task)) != Mode::Un),
             Operand::Held => Val::mode(self.held(task, self.frame_file(ctx, task))),
+            Operand::HolderQueued => bit(self.has_holder(task, self.frame_file(ctx, task))),
             Operand::PagefaultDisabled => bit(t.faults_off),
         }
     }
@@ -637,14 +678,26 @@ impl Node {
     /// `gfs2_glock_nq` returns.
     fn nq_done(&mut self, ctx: &Ctx<'_>, task: usize, granted: bool) {
         self.tasks[task].wait = Wait::No;
-        let Op::Nq { to, refused, .. } = ctx.program.code[self.frame_pc(task) as usize].op else {
+        let op = ctx.program.code[self.frame_pc(task) as usize].op;
+        let Op::Nq {
+            to,
+            refused,
+            requeue,
+            ..
+        } = op
+        else {
             return;
         };
+        let failed = !granted || requeue && self.tasks[task].gh_error;
+        if !self.tasks[task].nested() {
+            let stays = ctx.program.kernel.gh_error == GhError::V512;
+            self.tasks[task].gh_error = failed && stays && ctx.program.requeues_holders();
+        }
         if let Some(var) = to {
-            self.set_var(task, var, if granted { Val::ZERO } else { Val::TRYFAILED });
+            self.set_var(task, var, if failed { Val::TRYFAILED } else { Val::ZERO });
         }
         match refused {
-            Some(pc) if !granted => self.jump(ctx, task, pc),
+            Some(pc) if failed => self.jump(ctx, task, pc),
             _ => self.advance(ctx, task),
         }
     }
@@ -657,8 +710,10 @@ impl Node {
         sink: &mut S,
     ) -> Step {
         let file = self.frame_file(ctx, task);
+        // Dequeueing its weak holder is up to the system call that took it.
+        let weak = !self.tasks[task].nested() && self.held(task, file) == Mode::Un;
         let dequeued = self.with_glock(ctx, file, out, sink, |gl, env| {
-            (gl.dq(task as u8, env), Effects::default())
+            (gl.dq(task as u8, weak, env), Effects::default())
         });
         if !dequeued {
             self.tasks[task].status = Status::Bug;
@@ -702,8 +757,10 @@ impl Node {
     /// P5: does the task leave anything behind as it returns?
     pub(crate) fn leaves_something(&self, ctx: &Ctx<'_>, task: usize) -> bool {
         let t = &self.tasks[task];
-        let queued =
-            (0..ctx.scenario.files.len()).any(|f| self.glocks[f].queue.of(task as u8).is_some());
+        let queued = (0..ctx.scenario.files.len()).any(|f| {
+            let queue = self.glocks[f].queue.as_slice();
+            queue.iter().any(|h| h.task as usize == task)
+        });
         let rwsem = self.rwsem.contains(&(task as u8 + 1));
         let pins = t.pins.iter().any(|&p| p != Pinned::No);
         let journal_info = (0..MAX_FLAGS.min(ctx.program.flags.len()))
@@ -770,18 +827,15 @@ impl Node {
         out: &mut Outgoing,
         sink: &mut S,
     ) -> Step {
-        let pages = ctx.scenario.files[file].pages as usize;
         let first = self.glocks[file].inval_page as usize;
-        let cached =
-            |n: &Node, from: usize| (from..pages).find(|&q| n.pages[file][q] != Page::Absent);
-        if let Some(q) = cached(self, first) {
+        if let Some(q) = self.next_inval(ctx, file, first) {
             if self.inval_waits_for(ctx, file, q).next().is_some() {
                 return Step::Blocked;
             }
             self.drop_page(ctx, file, q, sink);
             self.glocks[file].inval_page = q as u8 + 1;
             self.file_changes(ctx, file, None);
-            if cached(self, q + 1).is_some() {
+            if self.next_inval(ctx, file, q + 1).is_some() {
                 return Step::Taken;
             }
         } else {
@@ -789,6 +843,16 @@ impl Node {
         }
         self.with_glock(ctx, file, out, sink, |gl, env| ((), gl.invalidated(env)));
         Step::Taken
+    }
+
+    /// The next page `go_inval` has to drop or to wait for: a page that is being read in
+    /// is not cached yet, but locked (I27).
+    pub(crate) fn next_inval(&self, ctx: &Ctx<'_>, file: usize, from: usize) -> Option<usize> {
+        let reads_in = ctx.program.entry(Entry::Readpage).is_some();
+        (from..ctx.scenario.files[file].pages as usize).find(|&q| {
+            self.pages[file][q] != Page::Absent
+                || reads_in && self.page_lock_owner(ctx, file, q).is_some()
+        })
     }
 
     /// The tasks whose page lock (or references, by switch) hold up the invalidation

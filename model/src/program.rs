@@ -38,11 +38,14 @@ pub enum Entry {
     IomapBegin,
     /// Called when a buffered write is done with the extent (rule I4).
     IomapEnd,
+    /// `address_space_operations::readpage`, up to v5.7: a buffered read has locked a page
+    /// that is not cached and wants it read in (I27).
+    Readpage,
 }
 
 impl Entry {
     /// All entries, in the order of declaration.
-    pub const ALL: [Entry; 9] = [
+    pub const ALL: [Entry; 10] = [
         Entry::DirectRead,
         Entry::DirectWrite,
         Entry::BufferedRead,
@@ -52,6 +55,7 @@ impl Entry {
         Entry::Mmap,
         Entry::IomapBegin,
         Entry::IomapEnd,
+        Entry::Readpage,
     ];
 
     /// The name under which a design defines it.
@@ -66,6 +70,7 @@ impl Entry {
             Entry::Mmap => "mmap",
             Entry::IomapBegin => "iomap_begin",
             Entry::IomapEnd => "iomap_end",
+            Entry::Readpage => "readpage",
         }
     }
 
@@ -73,13 +78,20 @@ impl Entry {
     pub const fn is_nested(self) -> bool {
         matches!(
             self,
-            Entry::Fault | Entry::PageMkwrite | Entry::IomapBegin | Entry::IomapEnd
+            Entry::Fault
+                | Entry::PageMkwrite
+                | Entry::IomapBegin
+                | Entry::IomapEnd
+                | Entry::Readpage
         )
     }
 
     /// May a design leave it out?
     pub const fn is_optional(self) -> bool {
-        matches!(self, Entry::Mmap | Entry::IomapBegin | Entry::IomapEnd)
+        matches!(
+            self,
+            Entry::Mmap | Entry::IomapBegin | Entry::IomapEnd | Entry::Readpage
+        )
     }
 }
 
@@ -125,6 +137,8 @@ impl Val {
     pub const ENOTBLK: Val = Val(21);
     /// `-EIO`.
     pub const EIO: Val = Val(22);
+    /// `AOP_TRUNCATED_PAGE`: the page was unlocked, look it up again (I27).
+    pub const TRUNCATED: Val = Val(23);
     /// Number of bits a value takes in a packed state.
     pub const BITS: u32 = 5;
 
@@ -155,7 +169,7 @@ impl Val {
     }
 
     /// The named values, as a design writes them.
-    pub const NAMES: [(&'static str, Val); 15] = [
+    pub const NAMES: [(&'static str, Val); 16] = [
         ("UN", Val::mode(Mode::Un)),
         ("SH", Val::mode(Mode::Sh)),
         ("DF", Val::mode(Mode::Df)),
@@ -171,6 +185,7 @@ impl Val {
         ("-EBUSY", Val::EBUSY),
         ("-ENOTBLK", Val::ENOTBLK),
         ("-EIO", Val::EIO),
+        ("AOP_TRUNCATED_PAGE", Val::TRUNCATED),
     ];
 
     /// The value with this name.
@@ -249,10 +264,15 @@ pub enum Operand {
     Flag(Flag),
     /// `iter.count`: pages left in the iterator.
     IterCount,
+    /// `iter.pos`: the file position, in pages from where the operation began.
+    IterPos,
     /// `gfs2_glock_is_locked_by_me file`: 1 if this task is a holder (Q19).
     LockedByMe,
     /// `held file`: the mode in which this task is a holder, or `UN`.
     Held,
+    /// `gfs2_holder_queued file`: 1 if the holder the system call took is still in the
+    /// queue, weak or not (I11).
+    HolderQueued,
     /// `pagefault_disabled`: 1 between pagefault_disable and pagefault_enable.
     PagefaultDisabled,
 }
@@ -366,17 +386,24 @@ impl fmt::Display for NqFlags {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // fields are explained with their variant
 pub enum Op {
-    /// `gfs2_glock_nq file MODE [try|try_1cb] [any] [else LABEL]`: enqueue a
+    /// `gfs2_glock_nq file MODE [try|try_1cb] [any] [requeue] [else LABEL]`: enqueue a
     /// holder and wait until it is granted or refused (Q3 to Q8). Result: 0 or
-    /// `GLR_TRYFAILED`. With `refused`, a refusal continues there.
+    /// `GLR_TRYFAILED`. With `refused`, a refusal continues there. `requeue`: the holder
+    /// of the request before, as that left it ([`GhError`]).
     Nq {
         mode: Mode,
         flags: NqFlags,
+        requeue: bool,
         to: Option<Var>,
         refused: Option<Pc>,
     },
     /// `gfs2_glock_dq file` (Q17).
     Dq,
+    /// `gfs2_holder_allow_demote file`: from here on the holder may be taken away by
+    /// whoever it stands in the way of (W1 to W5).
+    AllowDemote,
+    /// `gfs2_holder_disallow_demote file`: no longer; it may be gone (W1).
+    DisallowDemote,
     /// `inode_lock file`: i_rwsem for writing.
     InodeLock,
     /// `inode_unlock file`.
@@ -387,19 +414,22 @@ pub enum Op {
     PagefaultEnable,
     /// `iter.nofault = 0|1`: get-user-pages does not fault (FOLL_NOFAULT, I10).
     IterNofault(bool),
-    /// `ret = iomap_dio_rw file iter [partial] [done VAR]`: direct transfer (I1,
+    /// `ret = iomap_dio_rw file iter [partial|rewind] [done VAR]`: direct transfer (I1,
     /// I1b, I2, X1, I13). `partial`: an -EFAULT after progress ends as a short
-    /// count (IOMAP_DIO_PARTIAL); `done`: earlier pages, added to the result.
+    /// count (IOMAP_DIO_PARTIAL); `rewind`: it takes the iterator back to where it was
+    /// (K10); `done`: earlier pages, added to the result.
     DioRw {
         to: Var,
         partial: bool,
+        rewind: bool,
         done: Option<Var>,
     },
     /// `ret = generic_file_read_iter file iter [noio]`: copy from the page cache
     /// (I3). `noio`: cached pages only, else -EAGAIN.
     ReadIter { to: Var, noio: bool },
-    /// `ret = iomap_file_buffered_write file iter` (I4).
-    BufferedWrite { to: Var },
+    /// `ret = iomap_file_buffered_write file iter [keep_pos]` (I4). `keep_pos`: the file
+    /// position is left to the caller.
+    BufferedWrite { to: Var, keep_pos: bool },
     /// `left = fault_in_iov_iter_readable iter N` / `..._writeable`: make up to N
     /// pages present; result: pages that are not accessible (I20).
     FaultIn {
@@ -410,8 +440,13 @@ pub enum Op {
     /// `ret = iov_iter_fault_in_readable iter`: as before v5.16; 0 or -EFAULT.
     FaultInReadable { to: Var },
     /// `ret = pin_user_pages iter N`: get-user-pages on up to N pages; they stay
-    /// pinned (M10). Result: pages pinned, or -EFAULT if none.
-    Pin { to: Var, window: Operand },
+    /// pinned (M10). Result: pages pinned, or -EFAULT if none. `refs`:
+    /// `iov_iter_get_pages_alloc`, which only keeps references to them (I9).
+    Pin {
+        to: Var,
+        window: Operand,
+        refs: bool,
+    },
     /// `unpin_user_pages iter`: drop all pins.
     Unpin,
     /// `ret = filemap_fault file`: the page is read in if it must be, and comes
@@ -421,6 +456,8 @@ pub enum Op {
     /// `ret = set_page_dirty_if_mapped file`: lock the page; if it still belongs to
     /// the file: dirty it, VM_FAULT_LOCKED; else unlock, VM_FAULT_NOPAGE (R9b).
     DirtyPage { to: Var },
+    /// `mpage_readpage file`: reads the page `readpage` was called for, and unlocks it.
+    MpageReadpage,
     /// `unlock_page`: unlock the page `filemap_fault` or
     /// `set_page_dirty_if_mapped` returned.
     UnlockPage,
@@ -472,6 +509,8 @@ pub enum Target {
     Var(Var),
     /// `iter.count`: limits (`iov_iter_truncate`) or re-expands the iterator.
     IterCount,
+    /// `iter.pos`: moves the file position.
+    IterPos,
 }
 
 /// A place in a design's text.
@@ -521,6 +560,37 @@ pub enum TryRule {
     V618,
 }
 
+/// What a grant does to weak holders, where there is no strong one (W4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum WeakRule {
+    /// v5.16 to v5.19: it leaves them alone, compatible or not.
+    #[default]
+    V516,
+    /// From v6.0 on (0befb8511e6a): incompatible ones are dequeued.
+    V60,
+}
+
+/// What becomes of the error of a holder that is queued again (I26).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum GhError {
+    /// Up to v5.17: it stays, and a request that is granted returns it.
+    #[default]
+    V512,
+    /// From v5.18 on ("gfs2: Initialize gh_error in gfs2_glock_nq"): it is cleared.
+    V518,
+}
+
+/// In whose context a demote that is due is carried out when a request scans the queue
+/// (Q7a, Q10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum DemoteRule {
+    /// Before the work queue of v2.6.24 (c4f68a130fc1): in that of the request.
+    V2619,
+    /// Since: in the worker's.
+    #[default]
+    V2624,
+}
+
 /// The glock rules of the kernel a design is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Kernel {
@@ -528,6 +598,12 @@ pub struct Kernel {
     pub may_grant: MayGrant,
     /// TRY requests.
     pub try_rule: TryRule,
+    /// Weak holders.
+    pub weak: WeakRule,
+    /// Holders that are queued again.
+    pub gh_error: GhError,
+    /// Demotes that are due.
+    pub demote: DemoteRule,
 }
 
 /// A design file: where a [`Line`] comes from.
@@ -563,7 +639,7 @@ pub struct Program {
     /// The instructions.
     pub code: Vec<Instr>,
     /// Where each entry starts, by `Entry as usize`; `None` if left out.
-    pub entries: [Option<Pc>; 9],
+    pub entries: [Option<Pc>; 10],
     /// Names of the variable slots of system calls, for traces.
     pub var_names: Vec<String>,
     /// Names of the variable slots of nested entries, for traces.
@@ -590,6 +666,23 @@ impl Program {
         )
     }
 
+    /// Does the design let anybody take holders away?
+    pub fn has_weak_holders(&self) -> bool {
+        self.code.iter().any(|i| i.op == Op::AllowDemote)
+    }
+
+    /// Does the design queue a holder again as the request before left it?
+    pub fn requeues_holders(&self) -> bool {
+        let requeues = |op| matches!(op, Op::Nq { requeue: true, .. });
+        self.code.iter().any(|i| requeues(i.op))
+    }
+
+    /// Does an instruction ask whether the holder is still queued?
+    pub fn reads_queued(&self, pc: Pc) -> bool {
+        crate::design::graph::operands(&self.code[pc as usize].op)
+            .any(|operand| operand == Operand::HolderQueued)
+    }
+
     fn operand_is_local(&self, operand: Operand) -> bool {
         match operand {
             Operand::Flag(flag) => self.flag_is_local(flag),
@@ -600,7 +693,8 @@ impl Program {
     /// Does this instruction touch only the task's own variables? Such steps are
     /// fused with the one before them unless fusion is switched off. A task's own
     /// holder is only ever taken away by the task itself, so asking for it
-    /// (Q19) is local too. A nested `return` is not: it installs the PTE.
+    /// (Q19) is local too, except for a weak one ([`Program::reads_queued`]). A nested
+    /// `return` is not: it installs the PTE.
     pub fn is_local(&self, pc: Pc) -> bool {
         match self.code[pc as usize].op {
             Op::PagefaultDisable | Op::PagefaultEnable | Op::IterNofault(_) | Op::Goto(_) => true,

@@ -674,6 +674,7 @@ impl Renaming {
             mode,
             flags,
             granted,
+            weak,
         } in queue.as_slice()
         {
             to.queue.push(Holder {
@@ -681,6 +682,7 @@ impl Renaming {
                 mode,
                 flags,
                 granted,
+                weak,
             });
         }
     }
@@ -747,6 +749,7 @@ fn names_nobody(task: &Task) {
         error: _,
         faults_off: _,
         nofault: _,
+        gh_error: _,
         mmap_read: _,
         page_locked: _,
         tried: _,

@@ -69,6 +69,8 @@ pub enum Sub {
     MmQueued = 12,
     /// Holds mmap_lock for writing.
     MmHeld = 13,
+    /// `generic_file_read_iter`: the design's `readpage` runs.
+    Readpage = 14,
 }
 
 /// Where a page fault stands (M1).
@@ -112,6 +114,22 @@ pub enum Pinned {
     Live = 1,
     /// Pinned, but the page has left its file: a write to it is lost.
     Orphan = 2,
+    /// Referenced only: transfers go by the page tables (I9).
+    Ref = 3,
+}
+
+impl Pinned {
+    /// Does a transfer use the pinned page, whatever the page tables say?
+    #[inline]
+    pub const fn is_used(self) -> bool {
+        matches!(self, Pinned::Live | Pinned::Orphan)
+    }
+
+    /// Does it keep the page that is in the cache from reclaim?
+    #[inline]
+    pub const fn keeps(self) -> bool {
+        matches!(self, Pinned::Live | Pinned::Ref)
+    }
 }
 
 /// What went wrong with a task's operation: bits of [`Task::wrong`].
@@ -177,6 +195,8 @@ pub struct Task {
     pub faults_off: bool,
     /// `iter.nofault` (I10).
     pub nofault: bool,
+    /// Its holder was refused, and has not been initialised since (I26).
+    pub gh_error: bool,
     /// Holds mmap_lock for reading.
     pub mmap_read: bool,
     /// Has the page of its fault locked.
@@ -216,7 +236,8 @@ impl Task {
         matches!(
             self.fault,
             Fault::Handler | Fault::MkwriteNew | Fault::MkwriteWp
-        ) || (self.fault == Fault::None && matches!(self.sub, Sub::WriteBegin | Sub::WriteEnd))
+        ) || (self.fault == Fault::None
+            && matches!(self.sub, Sub::WriteBegin | Sub::WriteEnd | Sub::Readpage))
     }
 
     /// Does it hold mmap_lock for writing?

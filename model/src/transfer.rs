@@ -76,10 +76,14 @@ impl Node {
 
     /// Ends a built-in operation: stores its result, goes on behind it.
     fn builtin_done(&mut self, ctx: &Ctx<'_>, task: usize, value: Val) {
-        let to = match ctx.program.code[self.tasks[task].pc as usize].op {
+        let op = ctx.program.code[self.tasks[task].pc as usize].op;
+        if let Op::BufferedWrite { keep_pos: true, .. } = op {
+            self.tasks[task].ki_pos -= self.tasks[task].moved;
+        }
+        let to = match op {
             Op::DioRw { to, .. }
             | Op::ReadIter { to, .. }
-            | Op::BufferedWrite { to }
+            | Op::BufferedWrite { to, .. }
             | Op::FaultIn { to, .. }
             | Op::FaultInReadable { to }
             | Op::Pin { to, .. } => to,
@@ -149,19 +153,19 @@ impl Node {
             Sub::Touch => self.touch_page(ctx, task, sink),
             Sub::MmArrive | Sub::MmQueued => self.mmap_write_lock(ctx, task, sink),
             Sub::MmHeld => self.munmap(ctx, task, sink),
-            Sub::None | Sub::WriteBegin | Sub::WriteEnd => Step::Blocked,
+            Sub::None | Sub::WriteBegin | Sub::WriteEnd | Sub::Readpage => Step::Blocked,
         }
     }
 
     /// The pages of the file the rest of the transfer will touch.
-    fn range(&self, ctx: &Ctx<'_>, task: usize) -> std::ops::Range<usize> {
+    pub(crate) fn range(&self, ctx: &Ctx<'_>, task: usize) -> std::ops::Range<usize> {
         let t = &self.tasks[task];
         let first = (ctx.scenario.tasks[task].first_page + t.ki_pos) as usize;
         first..first + t.iter_count as usize
     }
 
     /// The file page the next buffer page goes with.
-    fn file_page(&self, ctx: &Ctx<'_>, task: usize) -> usize {
+    pub(crate) fn file_page(&self, ctx: &Ctx<'_>, task: usize) -> usize {
         let t = &self.tasks[task];
         // Direct I/O advances ki_pos only when it completes (X1).
         let done = if t.sub == Sub::DioPage { t.moved } else { 0 };
@@ -210,7 +214,7 @@ impl Node {
             return Step::Blocked;
         };
         let index = self.tasks[task].iter_pos as usize;
-        if self.tasks[task].pins[index] == Pinned::No {
+        if !self.tasks[task].pins[index].is_used() {
             if !self.pte_usable(v, write) {
                 if !self.tasks[task].nofault {
                     self.tasks[task].fault = Fault::Begin;
@@ -228,7 +232,7 @@ impl Node {
                 return Step::Taken;
             }
             if ctx.scenario.switches.gup_window {
-                self.pin(task, index, sink);
+                self.pin(task, index, Pinned::Live, sink);
                 return Step::Taken;
             }
         }
@@ -239,8 +243,8 @@ impl Node {
         Step::Taken
     }
 
-    fn pin<S: Sink>(&mut self, task: usize, index: usize, sink: &mut S) {
-        self.tasks[task].pins[index] = Pinned::Live;
+    fn pin<S: Sink>(&mut self, task: usize, index: usize, how: Pinned, sink: &mut S) {
+        self.tasks[task].pins[index] = how;
         sink.event(Event::Pin {
             task: task as u8,
             index: index as u8,
@@ -363,7 +367,7 @@ impl Node {
         let Some((v, write)) = self.current_access(ctx, task) else {
             return Step::Blocked;
         };
-        let pinned = self.tasks[task].pins[self.tasks[task].iter_pos as usize] != Pinned::No;
+        let pinned = self.tasks[task].pins[self.tasks[task].iter_pos as usize].is_used();
         if !pinned && !self.pte_usable(v, write) {
             self.tasks[task].have_page = true; // the page is not looked up again
             return self.copy_faults(ctx, task, v, sink);
@@ -388,7 +392,18 @@ impl Node {
             ctx.program.code[self.tasks[task].pc as usize].op,
             Op::ReadIter { noio: true, .. }
         );
-        if !noio {
+        if !noio && ctx.program.entry(Entry::Readpage).is_some() {
+            if self.page_locked(ctx, file, page, Some(task)) {
+                return Step::Blocked;
+            }
+            self.tasks[task].page_locked = true;
+            self.tasks[task].sub = Sub::Readpage;
+            sink.event(Event::Enter {
+                task: task as u8,
+                entry: Entry::Readpage,
+            });
+            self.enter_nested(ctx, task, Entry::Readpage);
+        } else if !noio {
             self.pages[file][page] = Page::Clean;
             sink.event(Event::PageRead {
                 file: file as u8,
@@ -434,7 +449,7 @@ impl Node {
         let Some((v, write)) = self.current_access(ctx, task) else {
             return Step::Blocked;
         };
-        let pinned = self.tasks[task].pins[self.tasks[task].iter_pos as usize] != Pinned::No;
+        let pinned = self.tasks[task].pins[self.tasks[task].iter_pos as usize].is_used();
         if !pinned && !self.pte_usable(v, write) {
             return self.copy_faults(ctx, task, v, sink);
         }
@@ -490,7 +505,24 @@ impl Node {
         }
     }
 
-    /// `iomap_begin` or `iomap_end` returned.
+    /// `readpage` returned: the page is looked up again, whatever it was (I27).
+    fn readpage_returned<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, value: Val, sink: &mut S) {
+        sink.event(Event::Leave {
+            task: task as u8,
+            entry: Entry::Readpage,
+            value,
+        });
+        let t = &mut self.tasks[task];
+        t.page_locked = false;
+        t.sub = Sub::ReadPage;
+        if value.is_error() && t.moved == 0 {
+            self.builtin_fails(ctx, task, value, sink);
+        } else if value.is_error() {
+            self.builtin_ends(ctx, task, sink);
+        }
+    }
+
+    /// `iomap_begin`, `iomap_end` or `readpage` returned.
     pub(crate) fn hook_returned<S: Sink>(
         &mut self,
         ctx: &Ctx<'_>,
@@ -498,7 +530,9 @@ impl Node {
         value: Val,
         sink: &mut S,
     ) {
-        if self.tasks[task].sub == Sub::WriteBegin {
+        if self.tasks[task].sub == Sub::Readpage {
+            self.readpage_returned(ctx, task, value, sink);
+        } else if self.tasks[task].sub == Sub::WriteBegin {
             sink.event(Event::Leave {
                 task: task as u8,
                 entry: Entry::IomapBegin,
@@ -558,7 +592,12 @@ impl Node {
         };
         if self.pte_usable(v, write) {
             let index = (self.tasks[task].iter_pos + self.tasks[task].moved) as usize;
-            self.pin(task, index, sink);
+            let op = ctx.program.code[self.tasks[task].pc as usize].op;
+            let how = match op {
+                Op::Pin { refs: true, .. } => Pinned::Ref,
+                _ => Pinned::Live,
+            };
+            self.pin(task, index, how, sink);
             self.page_done(ctx, task, sink);
             return Step::Taken;
         }
@@ -659,8 +698,14 @@ impl Node {
         } else if t.moved > 0 && partial && error == Val::EFAULT {
             self.dio_complete(ctx, task, sink);
         } else {
-            // The error wins over progress; the iterator stays advanced, the file
-            // position does not move.
+            // The error wins over progress; the iterator stays advanced unless it is
+            // taken back, the file position does not move.
+            let op = ctx.program.code[self.tasks[task].pc as usize].op;
+            if let Op::DioRw { rewind: true, .. } = op {
+                let t = &mut self.tasks[task];
+                t.iter_pos -= t.moved;
+                t.iter_count += t.moved;
+            }
             self.builtin_fails(ctx, task, error, sink);
         }
     }

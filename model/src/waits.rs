@@ -4,14 +4,17 @@
 //! queued at the lock space. An edge says "cannot go on before the other one does
 //! something". All waits are AND waits: whoever has an edge waits for every one of
 //! them, so a cycle is a deadlock that no later step dissolves, whatever others do.
+//! Weak holders (v5.16) are waited for only where nobody can take them away any more;
+//! elsewhere a deadlock through them shows as one in which nobody can move, or as a call
+//! that can no longer finish.
 
 use crate::cluster::{Cluster, State};
 use crate::glock::{Holder, Stage};
 use crate::mode::Mode;
 use crate::node::{Ctx, Node};
-use crate::program::{MayGrant, NqFlags, Op};
+use crate::program::{Entry, MayGrant, NqFlags, Op};
 use crate::scenario::{LockManager, MAX_FILES, MAX_NODES, MAX_TASKS, Page};
-use crate::task::{Fault, Pinned, Status, Sub, Wait};
+use crate::task::{Fault, Status, Sub, Wait};
 use std::fmt;
 
 /// Somebody who waits or is waited for.
@@ -122,7 +125,7 @@ fn somebody_sleeps(cluster: &Cluster, state: &State) -> bool {
     let scenario = cluster.scenario();
     (0..scenario.tasks.len()).any(|t| {
         let task = &state.nodes[scenario.node_of(t)].tasks[t];
-        task.wait == Wait::Sleeping
+        task.wait != Wait::No
     })
 }
 
@@ -197,6 +200,39 @@ impl Builder<'_> {
         }
     }
 
+    /// Is a granted holder in the way until its task gives it up? A weak one may also be
+    /// taken away: by a callback while there is no strong holder, or when the last strong
+    /// one leaves (W2, W5). What a local request would take away is not waited for.
+    fn stays(&self, n: usize, file: usize, h: &Holder) -> bool {
+        let gl = &self.state.nodes[n].glocks[file];
+        !h.weak || gl.queue.first_strong_holder().is_none() && !self.may_be_called(n, file)
+    }
+
+    /// May a callback for the file still reach the node? A node asks the lock space once at
+    /// a time, and while it waits for what this one owns it does not ask again (D1, D4).
+    fn may_be_called(&self, n: usize, file: usize) -> bool {
+        let scenario = self.cluster.scenario();
+        let mut demands = scenario
+            .events
+            .demands
+            .iter()
+            .zip(self.state.budgets.demands);
+        let demanded =
+            demands.any(|(d, left)| left > 0 && (d.node as usize, d.file as usize) == (n, file));
+        let owned = self.state.resources[file].locks[n].granted;
+        let may_ask = |m: usize| {
+            let tasks = &self.state.nodes[m].tasks;
+            let here = |t: &usize| scenario.node_of(*t) == m;
+            let queued = self.queued(m, file);
+            (0..scenario.tasks.len())
+                .filter(here)
+                .any(|t| tasks[t].status != Status::Done)
+                && queued.is_none_or(|mode| owned.compatible(mode))
+        };
+        let under_way = self.state.channels[n][file].first().is_some();
+        demanded || under_way || (0..scenario.nodes as usize).any(|m| m != n && may_ask(m))
+    }
+
     fn task(&mut self, t: usize) {
         let n = self.cluster.scenario().node_of(t);
         let (ctx, node) = (self.cluster.ctx(n), &self.state.nodes[n]);
@@ -207,8 +243,14 @@ impl Builder<'_> {
         }
         match task.wait {
             Wait::Sleeping => return self.sleeper(t, n),
-            Wait::Failed => return,
+            // Its TRY has failed, but it carries the xmote on.
+            Wait::Failed => return self.xmote_runner(t, n),
             Wait::No => {}
+        }
+        if ctx.program.entry(Entry::Readpage).is_some()
+            && let Some(owner) = node.waits_for_page(&ctx, t)
+        {
+            return self.add(me, Waiter::Task(owner as u8));
         }
         if waits_to_read_mmap(&ctx, node, t) {
             self.edge_to_mm_writers(t, n);
@@ -222,6 +264,16 @@ impl Builder<'_> {
             if let Some(owner) = owner.checked_sub(1) {
                 self.add(me, Waiter::Task(owner));
             }
+        }
+    }
+
+    /// A task that carries an xmote on waits for what that waits for.
+    fn xmote_runner(&mut self, t: usize, n: usize) {
+        let node = &self.state.nodes[n];
+        let file = node.frame_file(&self.cluster.ctx(n), t);
+        if node.runs_xmote(t, file) {
+            let (node, file) = (n as u8, file as u8);
+            self.add(Waiter::Task(t as u8), Waiter::Work { node, file });
         }
     }
 
@@ -248,9 +300,22 @@ impl Builder<'_> {
             return; // granted, about to wake up
         };
         for earlier in &queue[..i] {
-            if !earlier.granted || blocks(rule, earlier, &queue[i]) || gl.demote_wanted() {
-                self.add(me, Waiter::Task(earlier.task));
+            let in_the_way = match earlier.weak {
+                // Those behind the first waiter wait for that.
+                true => {
+                    let first = queue[..i].iter().all(|h| h.granted);
+                    let stuck = first && !gl.goes_with(None, &queue[i]) || gl.demote_wanted();
+                    stuck && self.stays(n, file, earlier)
+                }
+                false => !earlier.granted || blocks(rule, earlier, &queue[i]) || gl.demote_wanted(),
+            };
+            if !in_the_way {
+                continue;
             }
+            if earlier.task as usize == t {
+                self.edges[me.index()] |= 1 << me.index(); // its own weak holder
+            }
+            self.add(me, Waiter::Task(earlier.task));
         }
         if gl.demote_wanted() {
             for later in &queue[i + 1..] {
@@ -305,9 +370,7 @@ impl Builder<'_> {
                 }
             }
             Stage::Inval => {
-                let next =
-                    (gl.inval_page as usize..pages).find(|&q| node.pages[file][q] != Page::Absent);
-                if let Some(q) = next {
+                if let Some(q) = node.next_inval(&ctx, file, gl.inval_page as usize) {
                     for owner in node.inval_waits_for(&ctx, file, q) {
                         self.add(me, Waiter::Task(owner as u8));
                     }
@@ -317,7 +380,9 @@ impl Builder<'_> {
             Stage::Reply => {}
             Stage::Idle if gl.demote_wanted() => {
                 for h in gl.queue.as_slice().iter().filter(|h| h.granted) {
-                    self.add(me, Waiter::Task(h.task));
+                    if self.stays(n, file, h) {
+                        self.add(me, Waiter::Task(h.task));
+                    }
                 }
             }
             Stage::Idle => {}
@@ -397,7 +462,9 @@ impl Builder<'_> {
             );
         }
         for h in holders {
-            self.add(me, Waiter::Task(h.task));
+            if self.stays(m, file, h) {
+                self.add(me, Waiter::Task(h.task));
+            }
         }
     }
 }
@@ -417,7 +484,7 @@ fn waits_to_read_mmap(ctx: &Ctx<'_>, node: &Node, t: usize) -> bool {
     let in_gup = task.sub == Sub::DioPage
         && task.fault == Fault::None
         && task.nofault
-        && task.pins[task.iter_pos as usize] == Pinned::No
+        && !task.pins[task.iter_pos as usize].is_used()
         && node
             .current_access(ctx, t)
             .is_some_and(|(v, write)| !node.pte_usable(v, write));

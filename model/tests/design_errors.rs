@@ -76,7 +76,7 @@ mistake!(misspelt_header_word, "design mine\n  extend base\n");
 mistake!(unknown_parent, "design mine\n  extends restart-hak\n");
 mistake!(a_design_extends_itself, "design mine\n  extends mine\n");
 mistake!(two_parents, mine("  extends restart-hack\n"));
-mistake!(unknown_kernel, mine("  kernel v5.18\n"));
+mistake!(unknown_kernel, mine("  kernel v5.17\n"));
 mistake!(unknown_entry_admits, mine("  admits short buffered_raed\n"));
 mistake!(missing_entries, "design mine\n  \"Nothing yet.\"\n");
 mistake!(string_without_end, mine("  \"Some text\n"));
@@ -517,3 +517,88 @@ fn all_mistakes_of_a_file_are_reported_at_once() {
     assert_eq!(error.problems.len(), 4);
     insta::assert_snapshot!(render(&error));
 }
+
+// ---- weak holders and holders that are queued again -------------------------------
+
+/// A direct_read of these lines under the rules of v5.16.
+fn since_v5_16(lines: &str) -> String {
+    mine(&format!(
+        "  kernel v5.16\ndirect_read(file, iter):\n{lines}"
+    ))
+}
+
+mistake!(
+    weak_holder_in_v5_12,
+    direct_read(
+        " gfs2_glock_nq file DF\n gfs2_holder_allow_demote file\n \
+         gfs2_holder_disallow_demote file\n if gfs2_holder_queued file gfs2_glock_dq file\n \
+         return 0\n"
+    )
+);
+mistake!(
+    demotion_allowed_without_a_holder,
+    since_v5_16(" gfs2_holder_allow_demote file\n gfs2_holder_disallow_demote file\n return 0\n")
+);
+mistake!(
+    demotion_disallowed_untaken,
+    since_v5_16(
+        " gfs2_glock_nq file DF\n gfs2_holder_disallow_demote file\n gfs2_glock_dq file\n \
+         return 0\n"
+    )
+);
+mistake!(
+    weak_holder_released_untested,
+    since_v5_16(
+        " gfs2_glock_nq file DF\n gfs2_holder_allow_demote file\n \
+         gfs2_holder_disallow_demote file\n gfs2_glock_dq file\n return 0\n"
+    )
+);
+mistake!(
+    weak_holder_kept,
+    since_v5_16(
+        " gfs2_glock_nq file DF\n gfs2_holder_allow_demote file\n \
+         gfs2_holder_disallow_demote file\n return 0\n"
+    )
+);
+mistake!(
+    holder_asked_for_in_a_fault_handler,
+    mine(
+        "fault(file):\n if gfs2_holder_queued file return VM_FAULT_SIGBUS\n \
+         return VM_FAULT_NOPAGE\n"
+    )
+);
+mistake!(
+    requeued_in_a_fault_handler,
+    mine(
+        "fault(file):\n gfs2_glock_nq file SH requeue\n gfs2_glock_dq file\n return VM_FAULT_NOPAGE\n"
+    )
+);
+mistake!(unknown_rule, mine("  kernel may_grant v5.16, weka v6.0\n"));
+mistake!(rule_of_another_version, mine("  kernel weak v5.18\n"));
+
+// ---- readpage ------------------------------------------------------------------------
+
+mistake!(
+    readpage_keeps_the_page,
+    mine("readpage(file):\n gfs2_glock_nq file SH\n gfs2_glock_dq file\n return 0\n")
+);
+mistake!(
+    readpage_keeps_the_glock,
+    mine("readpage(file):\n gfs2_glock_nq file SH\n mpage_readpage file\n return 0\n")
+);
+mistake!(
+    page_read_unlocked,
+    mine("readpage(file):\n unlock_page\n mpage_readpage file\n return 0\n")
+);
+mistake!(
+    page_read_outside_readpage,
+    mine("fault(file):\n mpage_readpage file\n return VM_FAULT_NOPAGE\n")
+);
+mistake!(
+    page_truncated_outside_readpage,
+    direct_read(" return AOP_TRUNCATED_PAGE\n")
+);
+mistake!(
+    partial_and_rewind,
+    direct_read(" ret = iomap_dio_rw file iter partial rewind\n return ret\n")
+);

@@ -241,6 +241,16 @@ fn hosts_agree_on_fault_in_retry() {
 }
 
 #[test]
+fn hosts_agree_on_weak_holders() {
+    agree_on_all_scenarios("weak-holders");
+}
+
+#[test]
+fn hosts_agree_on_readpage_try() {
+    agree_on_all_scenarios("readpage-try");
+}
+
+#[test]
 fn initial_states_agree_on_every_scenario() {
     let (program, scenarios) = (load_design("base"), Library::builtin());
     for name in scenarios.names() {

@@ -11,16 +11,21 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use joint::{Agreed, Joint, Kind, Op, SHARED_AND_EX, World, kind};
 use proptest::prelude::*;
-use reference::{Asked, Grants, M, Place, Rules, Tries, Try};
+use reference::{Asked, Grants, M, Place, Rules, Tries, Try, Weak};
 
 const BASE: Rules = Rules {
     grants: Grants::Before516,
     tries: Tries::Until617,
+    weak: Weak::Until519,
     nolock: false,
 };
 const V516: Rules = Rules {
     grants: Grants::From516,
     ..BASE
+};
+const V60: Rules = Rules {
+    weak: Weak::From60,
+    ..V516
 };
 const V618: Rules = Rules {
     tries: Tries::From618,
@@ -107,6 +112,7 @@ fn explore_all(rules: Rules, expected_places: &str) {
         tasks: 2,
         kinds: all_kinds(),
         again: false,
+        weak: false,
         both_syncs: true,
     };
     two.kinds
@@ -118,6 +124,7 @@ fn explore_all(rules: Rules, expected_places: &str) {
         tasks: 3,
         kinds: plain_kinds(),
         again: false,
+        weak: false,
         both_syncs: false,
     };
     let mut places = BTreeSet::new();
@@ -149,6 +156,40 @@ fn every_state_agrees_with_the_later_try_rule_alone() {
     explore_all(BASE_618, "cfq");
 }
 
+/// Weak holders, taken away or not, and their tasks asking again (W1 to W5).
+fn explore_weak(rules: Rules) {
+    let world = World {
+        tasks: 2,
+        kinds: plain_kinds(),
+        again: false,
+        weak: true,
+        both_syncs: false,
+    };
+    let blocking = World {
+        tasks: 3,
+        kinds: SHARED_AND_EX.map(|mode| kind(mode, Try::No)).to_vec(),
+        ..world.clone()
+    };
+    for rules in [rules, local(rules)] {
+        for world in [&world, &blocking] {
+            let states = explore(rules, world, &mut BTreeSet::new());
+            println!(
+                "{rules:?}, {} tasks with weak holders: {states} states",
+                world.tasks
+            );
+        }
+    }
+}
+
+#[test]
+fn w_every_state_with_weak_holders_agrees_from_v5_16() {
+    explore_weak(V516);
+}
+#[test]
+fn w_every_state_with_weak_holders_agrees_from_v6_0() {
+    explore_weak(V60);
+}
+
 /// In every state, a holder that asks again ends in the trap or, if its TRY fails
 /// first, does not.
 fn explore_recursion(rules: Rules) {
@@ -156,6 +197,7 @@ fn explore_recursion(rules: Rules) {
         tasks: 2,
         kinds: plain_kinds(),
         again: true,
+        weak: false,
         both_syncs: false,
     };
     for rules in [rules, local(rules)] {
@@ -185,6 +227,7 @@ fn q6b_with_the_earlier_grants_a_try_request_that_any_lets_in_is_queued() {
         tasks: 2,
         kinds: all_kinds(),
         again: false,
+        weak: false,
         both_syncs: false,
     };
     explore(BASE_618, &world, &mut BTreeSet::new());
@@ -193,10 +236,12 @@ fn q6b_with_the_earlier_grants_a_try_request_that_any_lets_in_is_queued() {
 /// Histories of four tasks with every request there is. Each choice is a kind of
 /// operation and an index into the enabled ones.
 fn random_history(rules: Rules, start: M, choices: &[(u8, u8)]) -> Result<(), String> {
+    let weak = rules.weak == Weak::From60;
     let world = World {
-        tasks: 4,
+        tasks: if weak { 3 } else { 4 },
         kinds: all_kinds(),
         again: false,
+        weak,
         both_syncs: true,
     };
     let mut joint = Joint::new(rules, start);
@@ -207,7 +252,7 @@ fn random_history(rules: Rules, start: M, choices: &[(u8, u8)]) -> Result<(), St
             .copied()
             .filter(|op| match op {
                 Op::Nq { .. } => (0..6).contains(&class),
-                Op::Dq { .. } => (6..8).contains(&class),
+                Op::Dq { .. } | Op::MayDemote { .. } => (6..8).contains(&class),
                 Op::Callback { .. } => class == 8,
                 Op::HoldExpires | Op::Shrink => class == 9,
                 Op::Work { .. } => (10..13).contains(&class),
@@ -230,7 +275,7 @@ proptest! {
     })]
     #[test]
     fn random_histories_of_four_tasks_agree(
-        rules in prop::sample::select(vec![BASE, V516, V618]),
+        rules in prop::sample::select(vec![BASE, V516, V60, V618]),
         nolock: bool,
         start in prop::sample::select(vec![M::UN, M::SH, M::DF, M::EX]),
         choices in prop::collection::vec((0u8..17, any::<u8>()), 1..150),
@@ -268,7 +313,10 @@ impl Story {
         self.nq(task, kind(mode, Try::Once))
     }
     fn dq(&mut self, task: u8) {
-        self.step(Op::Dq { task });
+        self.step(Op::Dq { task, weak: false });
+    }
+    fn allow(&mut self, task: u8) {
+        self.step(Op::MayDemote { task, may: true });
     }
     fn callback(&mut self, mode: M) {
         self.step(Op::Callback { mode, hold: false });
@@ -606,6 +654,96 @@ fn q4_a_holder_that_asks_again_is_trapped() {
             assert!(story.nq(0, kind).bug);
         }
     }
+}
+
+#[test]
+fn w2_a_callback_takes_weak_holders_away_unless_there_is_a_strong_one() {
+    for (strong, left) in [(false, vec![]), (true, vec![(0, true), (1, true)])] {
+        let mut story = Story::new(V516, M::SH);
+        story.blocking(0, M::SH);
+        story.blocking(1, M::SH);
+        story.allow(0);
+        if !strong {
+            story.allow(1);
+        }
+        story.callback(M::UN);
+        assert_eq!(story.queue(), left);
+    }
+    // Those that go with what is asked for stay.
+    let mut story = Story::new(V516, M::SH);
+    story.blocking(0, M::SH);
+    story.allow(0);
+    story.callback(M::SH);
+    assert_eq!(story.queue(), [(0, true)]);
+}
+
+#[test]
+fn w2_a_holder_that_becomes_weak_after_the_callback_keeps_the_glock() {
+    for rules in [V516, V60] {
+        let mut story = Story::new(rules, M::EX);
+        story.blocking(0, M::EX);
+        story.callback(M::UN);
+        story.allow(0);
+        story.work();
+        // Its own request sleeps behind it, too.
+        story.blocking(0, M::SH);
+        story.work();
+        assert_eq!(story.queue(), [(0, true), (0, false)]);
+        assert_eq!((story.state(), story.place()), (M::EX, None));
+    }
+}
+
+#[test]
+fn w3_under_df_a_weak_holder_keeps_sh_away_for_good() {
+    for rules in [V516, V60] {
+        let mut story = Story::new(rules, M::DF);
+        story.blocking(0, M::DF);
+        story.allow(0);
+        story.blocking(1, M::SH);
+        story.work();
+        assert_eq!(story.queue(), [(0, true), (1, false)]);
+        assert_eq!((story.state(), story.place()), (M::DF, None));
+    }
+}
+
+#[test]
+fn w4_under_ex_a_request_is_granted_beside_a_weak_holder_until_v6_0() {
+    for (rules, mode) in [(V516, M::EX), (V516, M::DF), (V60, M::EX), (V60, M::DF)] {
+        let mut story = Story::new(rules, M::EX);
+        story.blocking(0, mode);
+        story.allow(0);
+        story.blocking(1, M::SH);
+        let expected = match rules.weak {
+            Weak::Until519 => vec![(0, true), (1, true)],
+            Weak::From60 => vec![(1, true)],
+        };
+        assert_eq!(story.queue(), expected, "{rules:?} {mode:?}");
+    }
+}
+
+#[test]
+fn w5_with_a_demote_due_the_last_strong_holder_takes_the_weak_ones_with_it() {
+    for (demote, left) in [(true, vec![]), (false, vec![(0, true)])] {
+        let mut story = Story::new(V516, M::SH);
+        story.blocking(0, M::SH);
+        story.blocking(1, M::SH);
+        story.allow(0);
+        if demote {
+            story.callback(M::UN);
+        }
+        story.dq(1);
+        assert_eq!(story.queue(), left);
+    }
+}
+
+#[test]
+fn q4_a_task_may_ask_again_next_to_its_own_weak_holder() {
+    let mut story = Story::new(V516, M::SH);
+    story.blocking(0, M::SH);
+    story.allow(0);
+    assert!(!story.blocking(0, M::SH).bug);
+    assert_eq!(story.queue(), [(0, true), (0, true)]);
+    assert!(story.blocking(0, M::SH).bug, "now it has a strong one");
 }
 
 #[test]

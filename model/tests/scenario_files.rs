@@ -34,15 +34,22 @@ fn every_file_of_the_directory_is_built_in_and_nothing_else() {
 fn every_shipped_scenario_says_what_it_is_about() {
     for scenario in shipped() {
         let text = &scenario.description;
-        assert!(text.starts_with('S'), "{}: {text}", scenario.name);
+        // A prediction of section 9.5, or a row of the history.
+        let begins = text.starts_with(['S', 'G', 'H', 'K', 'P']);
+        assert!(begins, "{}: {text}", scenario.name);
         assert!(text.contains(':'), "{}: {text}", scenario.name);
         assert!(text.ends_with(['.', '?']), "{}: {text}", scenario.name);
     }
 }
 
+/// The scenarios of section 9.5, that is: stride bugs need two. Those of the history are
+/// as small as shows their point.
 #[test]
-fn every_shipped_file_has_at_least_two_pages() {
-    for scenario in shipped() {
+fn every_file_of_a_predicted_scenario_has_at_least_two_pages() {
+    let predicted = shipped()
+        .into_iter()
+        .filter(|s| s.description.starts_with('S'));
+    for scenario in predicted {
         assert!(scenario.files.iter().all(|f| f.pages >= 2));
     }
 }

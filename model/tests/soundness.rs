@@ -3,10 +3,11 @@
 
 mod support;
 
-use glock_model::cluster::{Cluster, State};
-use glock_model::design::DISCUSSED;
+use glock_model::cluster::{Cluster, State, Unfit};
+use glock_model::design::{self, DIFFERENT};
+use glock_model::program::Entry;
 use glock_model::property::{self, Property};
-use glock_model::scenario::{Page, Pte};
+use glock_model::scenario::{Page, Pte, Scenario};
 use glock_model::task::Wait;
 use glock_model::waits;
 use support::{cluster, explore, scenario, search, with_scenario};
@@ -34,7 +35,7 @@ const SMALL: [&str; 16] = [
 const CAP: usize = 400_000;
 
 fn every_small_cluster(mut f: impl FnMut(&Cluster)) {
-    for name in DISCUSSED {
+    for name in DIFFERENT {
         for small in SMALL {
             f(&cluster(name, small));
         }
@@ -80,30 +81,61 @@ fn a_state_is_packed_alike_from_scratch_and_from_the_one_before() {
     });
 }
 
+/// Counts the states with a cycle of waits; none of their successors is without.
+fn cycles_stay(c: &Cluster) -> usize {
+    let mut cycles = 0;
+    explore(c, CAP, |_, state, successors| {
+        if let Some(cycle) = waits::cycle(c, state) {
+            cycles += 1;
+            for (action, next) in successors.iter().filter(|(_, n)| !c.is_down(n)) {
+                assert!(
+                    waits::cycle(c, next).is_some(),
+                    "{}: {action:?} dissolves {cycle:?}",
+                    where_(c)
+                );
+            }
+        }
+    });
+    cycles
+}
+
 /// P14 speaks of deadlocks only if a cycle of waits is for ever.
 #[test]
 fn a_cycle_of_waits_never_dissolves() {
     every_small_cluster(|c| {
-        explore(c, CAP, |_, state, successors| {
-            if let Some(cycle) = waits::cycle(c, state) {
-                for (action, next) in successors.iter().filter(|(_, n)| !c.is_down(n)) {
-                    assert!(
-                        waits::cycle(c, next).is_some(),
-                        "{}: {action:?} dissolves {cycle:?}",
-                        where_(c)
-                    );
-                }
-            }
-        });
+        cycles_stay(c);
     });
 }
 
-/// The other direction: if nobody can move, the wait-for graph says why.
+/// W2, W5: nor if weak holders could have been taken away, by callbacks from another node
+/// or from outside.
+#[test]
+fn a_cycle_through_weak_holders_never_dissolves() {
+    for name in ["weak-holders", "weak-holders-restored"] {
+        for scenario in [
+            "own-direct-read-demanded",
+            "own-direct-write-demanded",
+            "own-buffered-read-demanded",
+            "own-buffered-write-demanded",
+            "race-buffered-read-private-two-nodes",
+        ] {
+            let cycles = cycles_stay(&cluster(name, scenario));
+            assert!(cycles > 0, "{scenario} under {name} has none");
+        }
+        for scenario in ["weak-reader-remote-writer", "torn-buffered-read"] {
+            assert_eq!(cycles_stay(&cluster(name, scenario)), 0, "{scenario}");
+        }
+    }
+}
+
+/// The other direction: if nobody can move, the wait-for graph says why. Unless a call
+/// returned with what others wait for.
 #[test]
 fn whoever_is_stuck_waits_in_a_cycle() {
     every_small_cluster(|c| {
         explore(c, CAP, |_, state, successors| {
-            if successors.is_empty() && !c.is_finished(state) && !c.is_down(state) {
+            let kept = property::violated(c, state) & Property::Balanced.bit() != 0;
+            if successors.is_empty() && !c.is_finished(state) && !c.is_down(state) && !kept {
                 assert!(waits::cycle(c, state).is_some(), "{}: {state:?}", where_(c));
             }
         });
@@ -137,10 +169,14 @@ fn page_tables_never_map_what_is_not_cached() {
     });
 }
 
-/// P11, R11: the page lock is last in the lock order.
+/// P11, R11: the page lock is last in the lock order. It was not while readpage took the
+/// glock, up to v5.7.
 #[test]
 fn nobody_who_has_a_page_locked_waits_for_a_glock() {
     every_small_cluster(|c| {
+        if c.program().entry(Entry::Readpage).is_some() {
+            return;
+        }
         explore(c, CAP, |_, state, _| {
             let sleeps_with_page = state
                 .nodes
@@ -191,7 +227,7 @@ fn the_combined_predicate_equals_the_single_ones() {
 /// Fusing local instructions with the step before them changes no verdict.
 #[test]
 fn step_fusion_changes_no_verdict() {
-    for design in DISCUSSED {
+    for design in DIFFERENT {
         for small in SMALL {
             let fused = scenario(small);
             let mut single = fused.clone();
@@ -218,7 +254,7 @@ const TWO_NODES: [&str; 8] = [
 /// Delivering an answer in the step that sends it changes no verdict.
 #[test]
 fn message_fusion_changes_no_verdict() {
-    for design in DISCUSSED {
+    for design in DIFFERENT {
         for name in TWO_NODES {
             let fused = scenario(name);
             let mut single = fused.clone();
@@ -235,7 +271,7 @@ fn message_fusion_changes_no_verdict() {
 #[test]
 fn release_fusion_changes_no_verdict() {
     let mut saved = 0;
-    for design in DISCUSSED {
+    for design in DIFFERENT {
         for name in SMALL.into_iter().chain(TWO_NODES) {
             let fused = scenario(name);
             let mut single = fused.clone();
@@ -248,4 +284,23 @@ fn release_fusion_changes_no_verdict() {
         }
     }
     assert!(saved > 0, "nothing was fused anywhere");
+}
+
+/// A task that allows demotion and faults on its own file may be in the queue twice. A
+/// scenario for which there is no room is refused, and only under such a design.
+#[test]
+fn a_queue_that_may_grow_too_long_is_refused() {
+    let mut text = "[files.F1]\npages = 1\n".to_string();
+    for _ in 0..4 {
+        text += "[[tasks]]\nop = \"buffered_read\"\nfile = \"F1\"\n\
+                 buffer = { shared = \"F1\" }\n";
+    }
+    let program = |name| {
+        let compiled = design::Library::builtin().load(name);
+        compiled.expect("built in").program
+    };
+    let crowded = Scenario::from_toml(&text, "x.toml").expect("right");
+    let refused = Cluster::new(crowded.clone(), program("weak-holders"));
+    assert_eq!(refused.err(), Some(Unfit::QueueTooLong));
+    assert!(Cluster::new(crowded, program("fault-in-retry")).is_ok());
 }

@@ -161,7 +161,10 @@ impl Report<'_> {
             }
             Waiter::Task(other) if t.wait == Wait::Sleeping => {
                 let gl = &node.glocks[file];
-                let holder = gl.queue.of(other);
+                let holder = match other == task {
+                    true => gl.queue.weak_of(other),
+                    false => gl.queue.of(other).or(gl.queue.weak_of(other)),
+                };
                 let how = self.in_the_way(other, holder, gl.demote_wanted());
                 format!("{me} waits for {name}, {how}")
             }

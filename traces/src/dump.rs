@@ -225,7 +225,8 @@ fn glock_flags(gl: &Glock) -> String {
         .collect()
 }
 
-/// As `hflags2str`: t LM_FLAG_TRY, T TRY_1CB, A ANY, H HIF_HOLDER, W HIF_WAIT.
+/// As `hflags2str`: t LM_FLAG_TRY, T TRY_1CB, A ANY, H HIF_HOLDER, W HIF_WAIT,
+/// D HIF_MAY_DEMOTE.
 fn holder_flags(holder: &Holder) -> String {
     let flags = [
         (holder.flags.has(NqFlags::TRY), 't'),
@@ -233,6 +234,7 @@ fn holder_flags(holder: &Holder) -> String {
         (holder.flags.has(NqFlags::ANY), 'A'),
         (holder.granted, 'H'),
         (!holder.granted, 'W'),
+        (holder.weak, 'D'),
     ];
     flags
         .iter()

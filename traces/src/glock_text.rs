@@ -25,6 +25,11 @@ pub(crate) fn engine(names: &Names<'_>, event: Event) -> Option<String> {
         Event::Promote { task, mode, .. } => {
             format!("{} is granted {}", names.task(task), mode.name())
         }
+        Event::Taken { task, mode, .. } => format!(
+            "the weak holder of {} ({}) is dequeued",
+            names.task(task),
+            mode.name()
+        ),
         Event::TryFailed { task, .. } => format!("the TRY of {} fails", names.task(task)),
         Event::DemoteRequest { mode, pending, .. } => {
             let when = if pending {

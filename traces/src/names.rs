@@ -186,6 +186,7 @@ pub(crate) const fn function(entry: Entry) -> &'static str {
         Entry::Mmap => "gfs2_mmap",
         Entry::IomapBegin => "gfs2_iomap_begin",
         Entry::IomapEnd => "gfs2_iomap_end",
+        Entry::Readpage => "gfs2_readpage",
     }
 }
 
@@ -199,7 +200,8 @@ pub(crate) const fn builtin(op: Op) -> Option<&'static str> {
         Op::FaultIn { write: true, .. } => "fault_in_iov_iter_writeable",
         Op::FaultIn { write: false, .. } => "fault_in_iov_iter_readable",
         Op::FaultInReadable { .. } => "iov_iter_fault_in_readable",
-        Op::Pin { .. } => "pin_user_pages",
+        Op::Pin { refs: true, .. } => "iov_iter_get_pages_alloc",
+        Op::Pin { refs: false, .. } => "pin_user_pages",
         _ => return None,
     })
 }

@@ -376,7 +376,7 @@ impl<'a> Narrator<'a> {
             self.calls[task as usize].outer = true;
             return;
         }
-        if matches!(entry, Entry::IomapBegin | Entry::IomapEnd) {
+        if matches!(entry, Entry::IomapBegin | Entry::IomapEnd | Entry::Readpage) {
             let line = self.line(task, self.depth(task), text);
             self.hold_back(line);
         } else {
@@ -473,6 +473,26 @@ impl<'a> Narrator<'a> {
             Event::Dequeue { file, mode, .. } => {
                 let file = self.names.file(file);
                 self.say_here(me, format!("gfs2_glock_dq({file}, {})", mode.name()), "");
+            }
+            Event::Taken { task, file, mode } => {
+                let (who, file) = (self.names.task(task), self.names.file(file));
+                let text = format!(
+                    "the weak holder of {who} ({file}, {}) is dequeued",
+                    mode.name()
+                );
+                self.say_here(me, text, "");
+            }
+            Event::MayDemote { file, weak, .. } => {
+                let how = if weak { "allow" } else { "disallow" };
+                let call = format!("gfs2_holder_{how}_demote({})", self.names.file(file));
+                let node = self.cluster.scenario().node_of(me as usize);
+                let queued = scene.after.nodes[node].has_holder(me as usize, file as usize);
+                let lost = if weak || queued {
+                    ""
+                } else {
+                    "the holder is gone"
+                };
+                self.say_here(me, call, lost);
             }
             Event::DqNotQueued { file, .. } => {
                 let call = format!("gfs2_glock_dq({})", self.names.file(file));

@@ -8,7 +8,7 @@ use crate::design::graph;
 use crate::node::entry_of;
 use crate::pack::{ALL, Bits, up_to};
 use crate::program::{Entry, MAX_FLAGS, Op, Pc, Place, Program};
-use crate::scenario::{MAX_TASKS, OpKind, Scenario, VpageKind};
+use crate::scenario::{MAX_FILES, MAX_TASKS, OpKind, Scenario, VpageKind};
 
 /// The bits of all fields for which that depends on scenario and design.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Layout {
     pub(super) inode_flags: u32,
     /// Flags of a request.
     pub(super) nq_flags: u32,
+    /// A holder that may be taken away.
+    pub(super) weak: u32,
     /// A page of a file, or one more than the last.
     pub(super) page: u32,
     /// An access that meets a bad address.
@@ -50,6 +52,8 @@ pub(super) struct NodeLayout {
     pub(super) open_files: u32,
     /// The owner of i_rwsem, if anybody ever takes it.
     pub(super) rwsem: u32,
+    /// Per file: how many tasks may be in its queue twice ([`may_be_twice`]).
+    pub(super) twice: [usize; MAX_FILES],
 }
 
 /// Of one task.
@@ -71,6 +75,7 @@ pub(super) struct TaskLayout {
     pub(super) error: u32,
     pub(super) faults_off: u32,
     pub(super) nofault: u32,
+    pub(super) gh_error: u32,
     pub(super) have_page: u32,
     pub(super) changed: u32,
     pub(super) mapping: u32,
@@ -128,6 +133,7 @@ impl Layout {
             file_flags: side_by_side(flags(|p| p == Place::File)),
             inode_flags: side_by_side(flags(|p| p == Place::Inode)),
             nq_flags: nq_flags(program),
+            weak: u32::from(program.has_weak_holders()),
             page: up_to(longest.unwrap_or(0)),
             saw_bad: u32::from(bad),
         }
@@ -168,6 +174,12 @@ impl NodeLayout {
             bad: only_if(makes_pages_bad(scenario), vpages(|_| true)),
             open_files: open_files.fold(0, |all, open| all | 1 << open),
             rwsem: only_if(locks_inodes, up_to(tasks.len())),
+            twice: std::array::from_fn(|f| {
+                let twice = tasks
+                    .iter()
+                    .filter(|&&t| may_be_twice(scenario, program, t, f));
+                twice.count()
+            }),
             tasks,
         }
     }
@@ -206,6 +218,7 @@ impl TaskLayout {
             error: only_if(writes, ALL),
             faults_off: anywhere(|op| op == Op::PagefaultDisable),
             nofault: anywhere(|op| op == Op::IterNofault(true)),
+            gh_error: u32::from(does(|op| matches!(op, Op::Nq { requeue: true, .. }))),
             have_page: u32::from(does(|op| matches!(op, Op::ReadIter { .. }))),
             changed: u32::from(spec.op == OpKind::BufferedRead),
             mapping: only_if(direct || writes, ALL),
@@ -213,6 +226,29 @@ impl TaskLayout {
             landed: only_if(spec.op.is_io(), ALL),
         }
     }
+}
+
+/// The most entries the queue of a glock may have, over all nodes and files.
+pub(super) fn longest_queue(scenario: &Scenario, program: &Program) -> usize {
+    let nodes = (0..scenario.nodes as usize).map(|n| NodeLayout::new(scenario, program, n));
+    let longest = nodes.map(|n| n.tasks.len() + n.twice.iter().max().copied().unwrap_or(0));
+    longest.max().unwrap_or(0)
+}
+
+/// May a task have a second entry in the queue of its own file, next to its weak holder:
+/// does its operation make one, and does its buffer map the file?
+fn may_be_twice(scenario: &Scenario, program: &Program, task: usize, file: usize) -> bool {
+    let spec = &scenario.tasks[task];
+    let maps = |&v: &u8| {
+        let backing = scenario.vpages[v as usize].kind.backing();
+        backing.is_some_and(|(f, _)| f as usize == file)
+    };
+    spec.op.is_io()
+        && spec.file as usize == file
+        && spec.buffer.iter().any(maps)
+        && reachable(program, entry_of(spec.op).into_iter())
+            .iter()
+            .any(|&pc| program.code[pc as usize].op == Op::AllowDemote)
 }
 
 /// The instructions control may come to from some entries, in order.

@@ -249,7 +249,7 @@ impl Cluster {
             },
         );
         c.part(
-            |s, b| code_queue(b, l, here, &s.nodes[n].glocks[f].queue),
+            |s, b| code_queue(b, l, here, f, &s.nodes[n].glocks[f].queue),
             |s, queue| s.nodes[n].glocks[f].queue = queue,
         );
     }
@@ -354,12 +354,12 @@ fn stage_from(number: u32) -> Stage {
     }
 }
 
-/// `gl_holders`: a task is in it at most once.
+/// `gl_holders`: a task is in it at most once, or twice if one of the two is weak.
 #[inline(always)]
-fn code_queue<B: Bits>(b: &mut B, l: &Layout, here: &NodeLayout, queue: &Queue) -> Queue {
+fn code_queue<B: Bits>(b: &mut B, l: &Layout, here: &NodeLayout, f: usize, queue: &Queue) -> Queue {
     let tasks = here.tasks.len();
     let entries = queue.as_slice();
-    let len = b.count::<TASK>(entries.len(), tasks);
+    let len = b.count::<TASK>(entries.len(), tasks + here.twice[f]);
     let mut coded = Queue::default();
     for i in 0..len {
         let h = entries.get(i).copied().unwrap_or_default();
@@ -369,6 +369,7 @@ fn code_queue<B: Bits>(b: &mut B, l: &Layout, here: &NodeLayout, queue: &Queue) 
             mode: code_mode(b, h.mode, ALL),
             flags: code_nq_flags(b, l, h.flags),
             granted: b.flag(h.granted, ALL),
+            weak: b.flag(h.weak, l.weak),
         });
     }
     coded
@@ -479,6 +480,7 @@ fn code_position<B: Bits>(b: &mut B, l: &Layout, own: &TaskLayout, t: &Task) -> 
         tried: b.flag(t.tried, ALL),
         faults_off: b.flag(t.faults_off, own.faults_off),
         nofault: b.flag(t.nofault, own.nofault),
+        gh_error: b.flag(t.gh_error, own.gh_error),
         have_page: b.flag(t.have_page, own.have_page),
         mapping: b.tag::<2, _>(t.mapping, own.mapping, |m| m as u32, mapping_from),
         saw_bad: b.flag(t.saw_bad, l.saw_bad),
@@ -572,7 +574,8 @@ fn sub_from(number: u32) -> Sub {
         10 => Sub::Touch,
         11 => Sub::MmArrive,
         12 => Sub::MmQueued,
-        _ => Sub::MmHeld,
+        13 => Sub::MmHeld,
+        _ => Sub::Readpage,
     }
 }
 
@@ -588,7 +591,8 @@ fn pinned_from(number: u32) -> Pinned {
     match number {
         0 => Pinned::No,
         1 => Pinned::Live,
-        _ => Pinned::Orphan,
+        2 => Pinned::Orphan,
+        _ => Pinned::Ref,
     }
 }
 

@@ -1,7 +1,9 @@
 //! A design file as written, with the place of everything.
 
 use super::problem::Span;
-use crate::program::{Arith, Cmp, Entry, FlagDecl, MayGrant, TryRule, Val};
+use crate::program::{
+    Arith, Cmp, DemoteRule, Entry, FlagDecl, GhError, MayGrant, TryRule, Val, WeakRule,
+};
 
 /// A word and where it stands.
 #[derive(Clone, Debug)]
@@ -19,6 +21,9 @@ pub(super) struct Design {
     pub(super) origins: Vec<String>,
     pub(super) may_grant: Option<MayGrant>,
     pub(super) try_rule: Option<TryRule>,
+    pub(super) weak: Option<WeakRule>,
+    pub(super) gh_error: Option<GhError>,
+    pub(super) demote: Option<DemoteRule>,
     pub(super) admits: Option<Vec<Entry>>,
     pub(super) flags: Vec<(FlagDecl, Span)>,
     pub(super) functions: Vec<Function>,
@@ -97,6 +102,7 @@ pub(super) enum ValueKind {
     Field(Name, Name),
     LockedByMe(Name),
     Held(Name),
+    HolderQueued(Name),
     PagefaultDisabled,
 }
 

@@ -30,6 +30,8 @@ struct State {
     flags: Vec<Values>,
     /// Does this entry hold the file's glock?
     held: bool,
+    /// May the holder be taken away here?
+    weak: bool,
     /// May the system call below hold it? A set of 0 and 1.
     outer: Values,
     inode_locked: bool,
@@ -47,6 +49,8 @@ enum Finding {
     GlockKept,
     GlockTwice,
     GlockUntaken,
+    AllowUntaken,
+    DisallowUntaken,
     InodeKept,
     InodeTwice,
     InodeUntaken,
@@ -58,6 +62,7 @@ enum Finding {
     PageKept,
     PageMissing,
     PageUntaken,
+    ReadUnlocked,
     NoFaultCode(Val),
     FaultCode(Val),
     Refusal,
@@ -93,6 +98,10 @@ pub(super) fn check(program: &Program, spans: &[Span], problems: &mut Vec<Proble
             may_return_held: false,
         };
         walk.run(start, held);
+        if entry == Entry::Readpage && walk.may_return_held {
+            // AOP_TRUNCATED_PAGE: it is called again.
+            walk.run(start, true);
+        }
         begin_holds |= entry == Entry::IomapBegin && walk.may_return_held;
         walk.report(spans, problems);
     }
@@ -107,24 +116,27 @@ impl Walk<'_> {
             .map(|f| Values::up_to(f.max))
             .collect();
         let unknown = Values::up_to(1);
-        let nested = self.entry.is_nested() && !held;
+        let readpage = self.entry == Entry::Readpage;
+        let nested = self.entry.is_nested() && !held && !readpage;
+        let begin = self.states.len();
         self.reach(
             State {
                 pc: start as usize,
                 vars: [Values::ZERO; MAX_VARS],
                 flags,
                 held,
+                weak: false,
                 outer: if nested { unknown } else { Values::ZERO },
                 inode_locked: false,
                 faults_disabled: false,
                 nofault: false,
                 pinned: false,
-                page_locked: false,
+                page_locked: readpage,
                 doubtful: false,
             },
-            0,
+            begin,
         );
-        let mut at = 0;
+        let mut at = begin;
         while at < self.states.len() && self.states.len() < MAX_STATES {
             self.step(at);
             at += 1;
@@ -215,12 +227,15 @@ impl Walk<'_> {
     /// Released untaken, or taken twice.
     fn misuse(&self, state: &State, op: &Op) -> Option<Finding> {
         match op {
-            Op::Dq if !state.held => Some(Finding::GlockUntaken),
+            Op::Dq if !state.held || state.weak => Some(Finding::GlockUntaken),
+            Op::AllowDemote if !state.held || state.weak => Some(Finding::AllowUntaken),
+            Op::DisallowDemote if !state.weak => Some(Finding::DisallowUntaken),
             Op::InodeLock if state.inode_locked => Some(Finding::InodeTwice),
             Op::InodeUnlock if !state.inode_locked => Some(Finding::InodeUntaken),
             Op::PagefaultDisable if state.faults_disabled => Some(Finding::DisabledTwice),
             Op::PagefaultEnable if !state.faults_disabled => Some(Finding::EnabledUntaken),
             Op::UnlockPage if !state.page_locked => Some(Finding::PageUntaken),
+            Op::MpageReadpage if !state.page_locked => Some(Finding::ReadUnlocked),
             _ => None,
         }
     }
@@ -236,6 +251,18 @@ impl Walk<'_> {
             Op::Dq => {
                 next.held = false;
                 return vec![next];
+            }
+            Op::AllowDemote => {
+                next.weak = true;
+                return vec![next];
+            }
+            Op::DisallowDemote => {
+                next.weak = false;
+                let lost = State {
+                    held: false,
+                    ..next.clone()
+                };
+                return vec![next, lost];
             }
             Op::InodeLock | Op::InodeUnlock => {
                 next.inode_locked = *op == Op::InodeLock;
@@ -253,7 +280,7 @@ impl Walk<'_> {
                 next.pinned = false;
                 return vec![next];
             }
-            Op::UnlockPage => {
+            Op::UnlockPage | Op::MpageReadpage => {
                 next.page_locked = false;
                 return vec![next];
             }
@@ -363,10 +390,13 @@ impl Walk<'_> {
                 Values::up_to(self.program.flags[flag.0 as usize].max)
             }
             Operand::Flag(flag) => state.flags[flag.0 as usize],
-            Operand::IterCount => Values::SIZES,
+            Operand::IterCount | Operand::IterPos => Values::SIZES,
+            Operand::LockedByMe if state.weak => Values::ZERO,
             Operand::LockedByMe if state.held => Values::one(Val::ONE),
             Operand::LockedByMe => state.outer,
             Operand::Held => held_modes(state),
+            Operand::HolderQueued if state.weak => Values::up_to(1),
+            Operand::HolderQueued => Values::one(Val::size(u8::from(state.held))),
             Operand::PagefaultDisabled if self.entry.is_nested() => Values::up_to(1),
             Operand::PagefaultDisabled => Values::one(Val::size(u8::from(state.faults_disabled))),
         }
@@ -393,10 +423,14 @@ impl Walk<'_> {
     fn leave(&mut self, at: usize, state: &State, a: Operand) {
         let values = self.values(state, a);
         let handler = Scope::Faults.allows(self.entry);
-        if state.held
-            && self.entry == Entry::IomapBegin
-            && self.program.entry(Entry::IomapEnd).is_some()
-        {
+        let readpage = self.entry == Entry::Readpage;
+        let truncated = Values::one(Val::TRUNCATED);
+        let others_drop_it = match self.entry {
+            Entry::IomapBegin => self.program.entry(Entry::IomapEnd).is_some(),
+            Entry::Readpage => values == truncated,
+            _ => false,
+        };
+        if state.held && others_drop_it {
             self.may_return_held = true;
         } else if state.held {
             self.find(at, Finding::GlockKept);
@@ -407,7 +441,7 @@ impl Walk<'_> {
             (state.nofault, Finding::NofaultKept),
             (state.pinned, Finding::PinsKept),
             (
-                state.page_locked && handler && !values.has(Val::LOCKED),
+                state.page_locked && (readpage || handler && !values.has(Val::LOCKED)),
                 Finding::PageKept,
             ),
             (
@@ -421,7 +455,8 @@ impl Walk<'_> {
         let wrong = if handler {
             values.without(Values::FAULT_CODES)
         } else {
-            values.and(Values::FAULT_CODES.or(modes()))
+            let wrong = Values::FAULT_CODES.or(modes());
+            values.and(if readpage { wrong } else { wrong.or(truncated) })
         };
         if let Some(val) = wrong.iter().next() {
             let finding = if handler {
@@ -469,7 +504,7 @@ impl Walk<'_> {
     fn path(&self, state: usize) -> Vec<usize> {
         let mut path = vec![self.states[state].pc];
         let mut at = state;
-        while at != 0 {
+        while at != self.from[at] {
             at = self.from[at];
             path.push(self.states[at].pc);
         }
@@ -503,7 +538,13 @@ impl Walk<'_> {
             Finding::GlockKept | Finding::GlockTwice => {
                 (|op| matches!(op, Op::Nq { .. }), "taken here")
             }
-            Finding::GlockUntaken => (|op| matches!(op, Op::Dq), "given back here"),
+            Finding::GlockUntaken => (
+                |op| matches!(op, Op::Dq | Op::AllowDemote),
+                "given back here",
+            ),
+            Finding::AllowUntaken | Finding::DisallowUntaken => {
+                (|op| matches!(op, Op::AllowDemote), "allowed here")
+            }
             Finding::InodeKept | Finding::InodeTwice => {
                 (|op| matches!(op, Op::InodeLock), "taken here")
             }
@@ -525,6 +566,13 @@ impl Walk<'_> {
             .iter()
             .rev()
             .find(|&&pc| before(&self.program.code[pc].op))?;
+        let op = self.program.code[*pc].op;
+        let lost = finding == Finding::GlockUntaken && op == Op::AllowDemote;
+        let label = if lost {
+            "may be lost from here on"
+        } else {
+            label
+        };
         Some((self.program.code[*pc].line as usize, label))
     }
 
@@ -549,6 +597,16 @@ impl Walk<'_> {
                 "gfs2_glock_dq of a glock that is not held".into(),
                 "not held on some way here",
                 "guard it: `if gfs2_glock_is_locked_by_me file gfs2_glock_dq file`".into(),
+            ),
+            Finding::AllowUntaken => (
+                "gfs2_holder_allow_demote of a glock that is not held, or once more".into(),
+                "no strong holder on some way here",
+                "take the glock first, and allow demotion once".into(),
+            ),
+            Finding::DisallowUntaken => (
+                "gfs2_holder_disallow_demote without gfs2_holder_allow_demote".into(),
+                "demotion is not allowed on some way here",
+                "write `gfs2_holder_allow_demote file` before it".into(),
             ),
             Finding::InodeKept => (
                 format!("`{entry}` can return with the inode locked"),
@@ -593,7 +651,10 @@ impl Walk<'_> {
             Finding::PageKept => (
                 format!("`{entry}` can return with the page locked, and does not say so"),
                 "the page stays locked for ever",
-                "return the VM_FAULT_LOCKED it got, or write `unlock_page` first".into(),
+                match self.entry {
+                    Entry::Readpage => "write `mpage_readpage file` or `unlock_page` first".into(),
+                    _ => "return the VM_FAULT_LOCKED it got, or write `unlock_page` first".into(),
+                },
             ),
             Finding::PageMissing => (
                 format!("`{entry}` can return VM_FAULT_LOCKED without a locked page"),
@@ -604,6 +665,11 @@ impl Walk<'_> {
                 "unlock_page without a locked page".into(),
                 "no page is locked on some way here",
                 "test the result first: only VM_FAULT_LOCKED comes with a locked page".into(),
+            ),
+            Finding::ReadUnlocked => (
+                "mpage_readpage without a locked page".into(),
+                "unlocked or read in already on some way here",
+                "return AOP_TRUNCATED_PAGE: then the page is looked up again".into(),
             ),
             Finding::NoFaultCode(val) => (
                 format!("`{entry}` can return {val}"),
@@ -628,14 +694,21 @@ impl Walk<'_> {
 impl Finding {
     fn rule(self) -> Rule {
         match self {
-            Finding::GlockKept | Finding::GlockTwice | Finding::GlockUntaken => Rule::Glock,
+            Finding::GlockKept
+            | Finding::GlockTwice
+            | Finding::GlockUntaken
+            | Finding::AllowUntaken
+            | Finding::DisallowUntaken => Rule::Glock,
             Finding::InodeKept | Finding::InodeTwice | Finding::InodeUntaken => Rule::InodeLock,
             Finding::FaultsDisabled
             | Finding::DisabledTwice
             | Finding::EnabledUntaken
             | Finding::NofaultKept => Rule::Pagefault,
             Finding::PinsKept => Rule::Pins,
-            Finding::PageKept | Finding::PageMissing | Finding::PageUntaken => Rule::PageLock,
+            Finding::PageKept
+            | Finding::PageMissing
+            | Finding::PageUntaken
+            | Finding::ReadUnlocked => Rule::PageLock,
             Finding::NoFaultCode(_) | Finding::FaultCode(_) | Finding::Refusal => Rule::Result,
         }
     }
@@ -659,6 +732,9 @@ fn modes() -> Values {
 
 fn held_modes(state: &State) -> Values {
     let free = Values::one(Val::mode(Mode::Un));
+    if state.weak {
+        return free;
+    }
     if state.held || state.outer == Values::one(Val::ONE) {
         modes().without(free)
     } else if state.outer == Values::ZERO {

@@ -6,7 +6,7 @@ use super::graph;
 use super::lower::{Lines, Lowered};
 use super::problem::{Problem, Rule, Span};
 use super::unit::Unit;
-use crate::program::{Arith, Op, Operand, Pc, Program, Target, Val, Var};
+use crate::program::{Arith, MayGrant, Op, Operand, Pc, Program, Target, Val, Var};
 
 /// Everything that needs the whole program.
 pub(super) fn check(unit: &Unit, program: &Program, spans: &[Span], problems: &mut Vec<Problem>) {
@@ -19,6 +19,7 @@ pub(super) fn check(unit: &Unit, program: &Program, spans: &[Span], problems: &m
     problems.extend(check.flags());
     problems.extend(check.counters(&ops));
     problems.extend(check.ignored_refusals());
+    problems.extend(check.too_early_for_weak_holders());
     problems.extend(check.spin(&ops));
     balance::check(program, spans, problems);
 }
@@ -166,6 +167,17 @@ impl Check<'_> {
                     .help("test it: `if ret == GLR_TRYFAILED goto …`, or add `else LABEL`")
             })
             .collect()
+    }
+
+    /// Weak holders under the grants of a kernel that had none.
+    fn too_early_for_weak_holders(&self) -> Option<Problem> {
+        let pc = self.find(|op| *op == Op::AllowDemote)?;
+        (self.program.kernel.may_grant == MayGrant::V512).then(|| {
+            let message = "there are no weak holders under the grants of v5.12".to_string();
+            self.problem(Rule::Header, pc, message)
+                .label("came with v5.16")
+                .help("write `kernel v5.16` above the first function")
+        })
     }
 
     /// A loop of purely local statements.

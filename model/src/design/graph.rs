@@ -46,7 +46,7 @@ pub(crate) fn successors(pc: usize, op: &Op) -> impl Iterator<Item = usize> + us
 }
 
 /// The operands an instruction reads.
-pub(super) fn operands(op: &Op) -> impl Iterator<Item = Operand> + use<> {
+pub(crate) fn operands(op: &Op) -> impl Iterator<Item = Operand> + use<> {
     let (a, b) = match *op {
         Op::DioRw { done, .. } => (done.map(Operand::Var), None),
         Op::FaultIn { window, .. } | Op::Pin { window, .. } => (Some(window), None),
@@ -72,7 +72,7 @@ pub(super) fn sets(op: &Op) -> Option<Var> {
         Op::Nq { to, .. } => to,
         Op::DioRw { to, .. }
         | Op::ReadIter { to, .. }
-        | Op::BufferedWrite { to }
+        | Op::BufferedWrite { to, .. }
         | Op::FaultIn { to, .. }
         | Op::FaultInReadable { to }
         | Op::Pin { to, .. }
@@ -96,7 +96,7 @@ pub(super) fn rename(op: &mut Op, slot: impl Fn(Var) -> Var) {
     match op {
         Op::Nq { to: Some(to), .. }
         | Op::ReadIter { to, .. }
-        | Op::BufferedWrite { to }
+        | Op::BufferedWrite { to, .. }
         | Op::FaultInReadable { to }
         | Op::FilemapFault { to }
         | Op::DirtyPage { to } => *to = slot(*to),
@@ -104,7 +104,7 @@ pub(super) fn rename(op: &mut Op, slot: impl Fn(Var) -> Var) {
             *to = slot(*to);
             *done = done.map(&slot);
         }
-        Op::FaultIn { to, window, .. } | Op::Pin { to, window } => {
+        Op::FaultIn { to, window, .. } | Op::Pin { to, window, .. } => {
             *to = slot(*to);
             operand(window);
         }
@@ -296,6 +296,7 @@ mod tests {
             (var, proptest::option::of((0..VARS).prop_map(Var))).prop_map(|(to, done)| Op::DioRw {
                 to,
                 partial: true,
+                rewind: false,
                 done
             }),
             (operand(), operand(), 0..len).prop_map(|(a, b, then)| Op::Branch {

@@ -46,20 +46,33 @@ const BUILTIN: &[(&str, &str)] = builtin![
     "write-fault-ex",
     "cpu-faults-off",
     "pin-retry-once",
+    "fault-in-restart",
+    "fault-in-rewind",
     "fault-in-repeat",
+    "fault-in-resume-read",
     "fault-in-resume",
+    "weak-holders-give-up",
+    "weak-holders",
+    "weak-holders-resume",
     "fault-in-short",
     "fault-in-retry",
+    "weak-holders-restored",
     "window-one-page",
     "window-tested-once",
     "fault-in-retry-bounded",
     "write-fault-in-after",
     "write-no-fault-in",
+    "readpage-try",
+    "readpage-twice",
+    "readahead-locked",
+    "readpage-try-again",
+    "readpage-try-wait",
+    "requeue-stale",
+    "requeue-fresh",
 ];
 
-/// The built-in designs that differ in kind, in the order of history. The others are states in
-/// between and known mistakes, each a few lines away from one of these: what is compared over all
-/// cells, such as a saving that must change no verdict, is compared under these.
+/// The designs that the discussion was about, in the order of history; the others are states in
+/// between, known mistakes and older protocols.
 pub const DISCUSSED: [&str; 12] = [
     "base",
     "recursion-check",
@@ -73,6 +86,29 @@ pub const DISCUSSED: [&str; 12] = [
     "pin-on-demand",
     "fault-in-retry",
     "fault-in-retry-bounded",
+];
+
+/// The built-in designs that differ in mechanism, in the order of history. The others are each a few
+/// lines away from one of these: what is compared over all cells, such as a saving that must change
+/// no verdict, is compared under these.
+pub const DIFFERENT: [&str; 17] = [
+    "base",
+    "recursion-check",
+    "restart-hack",
+    "restart-errno",
+    "restart-journal-info",
+    "fault-retry",
+    "fault-nopage",
+    "fault-in-first",
+    "pin-first",
+    "pin-on-demand",
+    "pin-retry-once",
+    "weak-holders",
+    "fault-in-retry",
+    "weak-holders-restored",
+    "fault-in-retry-bounded",
+    "readpage-try",
+    "requeue-stale",
 ];
 
 /// Where `extends` and the command line look designs up.

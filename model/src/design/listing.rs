@@ -1,7 +1,8 @@
 //! The compiled code in readable form.
 
 use crate::program::{
-    Arith, Cmp, Entry, Kernel, MayGrant, Op, Operand, Pc, Place, Program, Target, TryRule, Val, Var,
+    Arith, Cmp, DemoteRule, Entry, GhError, MayGrant, Op, Operand, Pc, Place, Program, Target,
+    TryRule, Val, Var, WeakRule,
 };
 use std::fmt::Write;
 
@@ -20,7 +21,7 @@ impl Program {
         if !self.extends.is_empty() {
             let _ = writeln!(out, "extends {}", self.extends.join(", "));
         }
-        let _ = writeln!(out, "kernel {}", kernel_name(self.kernel));
+        let _ = writeln!(out, "kernel {}", self.kernel_name());
         if !self.admits_short.is_empty() {
             let names: Vec<_> = self.admits_short.iter().map(|e| e.name()).collect();
             let _ = writeln!(out, "admits short {}", names.join(" "));
@@ -51,6 +52,35 @@ impl Program {
             .filter(|(start, _)| *start <= pc)
             .max_by_key(|(start, _)| *start)
             .map_or(Entry::DirectRead, |(_, e)| e)
+    }
+
+    /// The rules the design runs under, without those that nothing in it depends on.
+    fn kernel_name(&self) -> String {
+        let may_grant = match self.kernel.may_grant {
+            MayGrant::V512 => "v5.12",
+            MayGrant::V516 => "v5.16",
+        };
+        let try_rule = match self.kernel.try_rule {
+            TryRule::V512 => "v5.12",
+            TryRule::V618 => "v6.18",
+        };
+        let mut name = format!("may_grant {may_grant}, try {try_rule}");
+        if self.has_weak_holders() {
+            name += match self.kernel.weak {
+                WeakRule::V516 => ", weak v5.16",
+                WeakRule::V60 => ", weak v6.0",
+            };
+        }
+        if self.requeues_holders() {
+            name += match self.kernel.gh_error {
+                GhError::V512 => ", gh_error v5.12",
+                GhError::V518 => ", gh_error v5.18",
+            };
+        }
+        if self.kernel.demote == DemoteRule::V2619 {
+            name += ", demote v2.6.19";
+        }
+        name
     }
 
     fn list(&self, pc: Pc, out: &mut String) {
@@ -96,22 +126,35 @@ impl Program {
             Op::Nq {
                 mode,
                 flags,
+                requeue,
                 to,
                 refused,
             } => {
                 let to = to.map_or(String::new(), |to| format!("{} = ", var(to)));
                 let refused = refused.map_or(String::new(), |pc| format!(" else {pc}"));
                 let flags = flags.to_string().to_lowercase().replace('|', " ");
-                format!("{to}gfs2_glock_nq file {mode}{flags}{refused}")
+                let requeue = if requeue { " requeue" } else { "" };
+                format!("{to}gfs2_glock_nq file {mode}{flags}{requeue}{refused}")
             }
             Op::Dq => "gfs2_glock_dq file".into(),
+            Op::AllowDemote => "gfs2_holder_allow_demote file".into(),
+            Op::DisallowDemote => "gfs2_holder_disallow_demote file".into(),
             Op::InodeLock => "inode_lock file".into(),
             Op::InodeUnlock => "inode_unlock file".into(),
             Op::PagefaultDisable => "pagefault_disable".into(),
             Op::PagefaultEnable => "pagefault_enable".into(),
             Op::IterNofault(on) => format!("iter.nofault = {}", u8::from(on)),
-            Op::DioRw { to, partial, done } => {
-                let partial = if partial { " partial" } else { "" };
+            Op::DioRw {
+                to,
+                partial,
+                rewind,
+                done,
+            } => {
+                let partial = match (partial, rewind) {
+                    (true, _) => " partial",
+                    (_, true) => " rewind",
+                    _ => "",
+                };
                 let done = done.map_or(String::new(), |d| format!(" done {}", var(d)));
                 format!("{} = iomap_dio_rw file iter{partial}{done}", var(to))
             }
@@ -119,8 +162,9 @@ impl Program {
                 let noio = if noio { " noio" } else { "" };
                 format!("{} = generic_file_read_iter file iter{noio}", var(to))
             }
-            Op::BufferedWrite { to } => {
-                format!("{} = iomap_file_buffered_write file iter", var(to))
+            Op::BufferedWrite { to, keep_pos } => {
+                let keep = if keep_pos { " keep_pos" } else { "" };
+                format!("{} = iomap_file_buffered_write file iter{keep}", var(to))
             }
             Op::FaultIn { to, write, window } => {
                 let kind = if write { "writeable" } else { "readable" };
@@ -131,13 +175,18 @@ impl Program {
                 )
             }
             Op::FaultInReadable { to } => format!("{} = iov_iter_fault_in_readable iter", var(to)),
-            Op::Pin { to, window } => {
-                format!("{} = pin_user_pages iter {}", var(to), operand(window))
+            Op::Pin { to, window, refs } => {
+                let call = match refs {
+                    true => "iov_iter_get_pages_alloc",
+                    false => "pin_user_pages",
+                };
+                format!("{} = {call} iter {}", var(to), operand(window))
             }
             Op::Unpin => "unpin_user_pages iter".into(),
             Op::FilemapFault { to } => format!("{} = filemap_fault file", var(to)),
             Op::DirtyPage { to } => format!("{} = set_page_dirty_if_mapped file", var(to)),
             Op::UnlockPage => "unlock_page".into(),
+            Op::MpageReadpage => "mpage_readpage file".into(),
             Op::Assign {
                 to: Target::Var(to),
                 a,
@@ -148,6 +197,11 @@ impl Program {
                 a,
                 op,
             } => format!("iter.count = {}", value(a, op)),
+            Op::Assign {
+                to: Target::IterPos,
+                a,
+                op,
+            } => format!("iter.pos = {}", value(a, op)),
             Op::SetFlag { flag, a, op } => {
                 format!("{} = {}", self.flags[flag.0 as usize].name, value(a, op))
             }
@@ -174,8 +228,10 @@ impl Program {
             Operand::Var(var) => self.var_name(var, nested).to_string(),
             Operand::Flag(flag) => self.flags[flag.0 as usize].name.clone(),
             Operand::IterCount => "iter.count".into(),
+            Operand::IterPos => "iter.pos".into(),
             Operand::LockedByMe => "gfs2_glock_is_locked_by_me file".into(),
             Operand::Held => "held file".into(),
+            Operand::HolderQueued => "gfs2_holder_queued file".into(),
             Operand::PagefaultDisabled => "pagefault_disabled".into(),
         }
     }
@@ -199,16 +255,4 @@ fn place_name(place: Place) -> &'static str {
         Place::File => "file",
         Place::Inode => "inode",
     }
-}
-
-fn kernel_name(kernel: Kernel) -> String {
-    let may_grant = match kernel.may_grant {
-        MayGrant::V512 => "v5.12",
-        MayGrant::V516 => "v5.16",
-    };
-    let try_rule = match kernel.try_rule {
-        TryRule::V512 => "v5.12",
-        TryRule::V618 => "v6.18",
-    };
-    format!("may_grant {may_grant}, try {try_rule}")
 }

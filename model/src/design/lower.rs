@@ -446,17 +446,26 @@ impl<'a> Lowering<'a> {
                 self.file(f, file);
                 Operand::Held
             }
+            ValueKind::HolderQueued(file) => {
+                let scope = super::statements::Scope::Transfers;
+                self.allowed(&value.span, "gfs2_holder_queued", scope);
+                self.file(f, file);
+                Operand::HolderQueued
+            }
             ValueKind::Field(name, field) => {
                 self.iter(f, name);
-                if field.text != "count" {
-                    let message = format!("`{}.{}` cannot be read", name.text, field.text);
-                    self.error(
-                        Rule::Arguments,
-                        &value.span,
-                        message,
-                        "an iterator has a `count`: pages left",
-                    );
+                match field.text.as_str() {
+                    "count" => return Operand::IterCount,
+                    "pos" => return Operand::IterPos,
+                    _ => {}
                 }
+                let message = format!("`{}.{}` cannot be read", name.text, field.text);
+                self.error(
+                    Rule::Arguments,
+                    &value.span,
+                    message,
+                    "an iterator has a `count`: pages left, and a `pos`: the file position",
+                );
                 Operand::IterCount
             }
             ValueKind::Name(name) => self.name(f, name, &value.span),
@@ -624,9 +633,16 @@ impl<'a> Lowering<'a> {
                     op,
                 });
             }
+            Some("pos") => {
+                self.iter(f, &place.name);
+                let (a, op) = self.updated(f, Operand::IterPos, op, value);
+                let to = Target::IterPos;
+                return self.emit(Op::Assign { to, a, op });
+            }
             Some(field) => {
                 let message = format!("an iterator has no `{field}`");
-                let help = suggestion(field, ["count", "nofault"], "it has `count` and `nofault`");
+                let known = ["count", "nofault", "pos"];
+                let help = suggestion(field, known, "it has `count`, `nofault` and `pos`");
                 return self.error(Rule::Arguments, &place.span, message, help);
             }
             None => {}

@@ -72,7 +72,7 @@ mod statements;
 mod unit;
 mod values;
 
-pub use library::{DISCUSSED, Library, MAX_FILE, compile, read, source_from_bytes};
+pub use library::{DIFFERENT, DISCUSSED, Library, MAX_FILE, compile, read, source_from_bytes};
 pub use problem::{DesignError, MAX_PROBLEMS, Problem, Rule, Span};
 pub use statements::{Group, Statement, statements};
 
@@ -226,7 +226,7 @@ fn assemble(
         sources: unit.sources.clone(),
         lines: lines.lines.clone(),
         code: Vec::new(),
-        entries: [None; 9],
+        entries: [None; 10],
         var_names: Vec::new(),
         nested_var_names: Vec::new(),
     };

@@ -41,6 +41,8 @@ pub(super) enum Scope {
     Fault,
     Mkwrite,
     Faults,
+    Readpage,
+    Pages,
 }
 
 impl Scope {
@@ -55,6 +57,8 @@ impl Scope {
             Scope::Fault => entry == Entry::Fault,
             Scope::Mkwrite => entry == Entry::PageMkwrite,
             Scope::Faults => matches!(entry, Entry::Fault | Entry::PageMkwrite),
+            Scope::Readpage => entry == Entry::Readpage,
+            Scope::Pages => Scope::Faults.allows(entry) || Scope::Readpage.allows(entry),
         }
     }
 
@@ -65,6 +69,8 @@ impl Scope {
             Scope::Fault => "fault",
             Scope::Mkwrite => "page_mkwrite",
             Scope::Faults => "fault and page_mkwrite",
+            Scope::Readpage => "readpage",
+            Scope::Pages => "fault, page_mkwrite and readpage",
         }
     }
 }
@@ -74,6 +80,8 @@ impl Scope {
 pub(super) enum Kernel {
     GlockNq,
     GlockDq,
+    AllowDemote,
+    DisallowDemote,
     InodeLock,
     InodeUnlock,
     PagefaultDisable,
@@ -85,16 +93,20 @@ pub(super) enum Kernel {
     FaultInWriteable,
     FaultInReadableOld,
     Pin,
+    GetPages,
     Unpin,
     FilemapFault,
     DirtyPage,
     UnlockPage,
+    MpageReadpage,
 }
 
 impl Kernel {
-    pub(super) const ALL: [Kernel; 17] = [
+    pub(super) const ALL: [Kernel; 21] = [
         Kernel::GlockNq,
         Kernel::GlockDq,
+        Kernel::AllowDemote,
+        Kernel::DisallowDemote,
         Kernel::InodeLock,
         Kernel::InodeUnlock,
         Kernel::PagefaultDisable,
@@ -106,16 +118,20 @@ impl Kernel {
         Kernel::FaultInWriteable,
         Kernel::FaultInReadableOld,
         Kernel::Pin,
+        Kernel::GetPages,
         Kernel::Unpin,
         Kernel::FilemapFault,
         Kernel::DirtyPage,
         Kernel::UnlockPage,
+        Kernel::MpageReadpage,
     ];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Kernel::GlockNq => "gfs2_glock_nq",
             Kernel::GlockDq => "gfs2_glock_dq",
+            Kernel::AllowDemote => "gfs2_holder_allow_demote",
+            Kernel::DisallowDemote => "gfs2_holder_disallow_demote",
             Kernel::InodeLock => "inode_lock",
             Kernel::InodeUnlock => "inode_unlock",
             Kernel::PagefaultDisable => "pagefault_disable",
@@ -127,10 +143,12 @@ impl Kernel {
             Kernel::FaultInWriteable => "fault_in_iov_iter_writeable",
             Kernel::FaultInReadableOld => "iov_iter_fault_in_readable",
             Kernel::Pin => "pin_user_pages",
+            Kernel::GetPages => "iov_iter_get_pages_alloc",
             Kernel::Unpin => "unpin_user_pages",
             Kernel::FilemapFault => "filemap_fault",
             Kernel::DirtyPage => "set_page_dirty_if_mapped",
             Kernel::UnlockPage => "unlock_page",
+            Kernel::MpageReadpage => "mpage_readpage",
         }
     }
 
@@ -143,7 +161,8 @@ impl Kernel {
             Kernel::GlockNq | Kernel::GlockDq => Scope::Anywhere,
             Kernel::FilemapFault => Scope::Fault,
             Kernel::DirtyPage => Scope::Mkwrite,
-            Kernel::UnlockPage => Scope::Faults,
+            Kernel::UnlockPage => Scope::Pages,
+            Kernel::MpageReadpage => Scope::Readpage,
             _ => Scope::Transfers,
         }
     }
@@ -153,12 +172,15 @@ impl Kernel {
         !matches!(
             self,
             Kernel::GlockDq
+                | Kernel::AllowDemote
+                | Kernel::DisallowDemote
                 | Kernel::InodeLock
                 | Kernel::InodeUnlock
                 | Kernel::PagefaultDisable
                 | Kernel::PagefaultEnable
                 | Kernel::Unpin
                 | Kernel::UnlockPage
+                | Kernel::MpageReadpage
         )
     }
 
@@ -171,7 +193,7 @@ impl Kernel {
 }
 
 /// Words with a meaning of their own; no variable, label or helper may have one.
-pub(super) const KEYWORDS: [&str; 20] = [
+pub(super) const KEYWORDS: [&str; 24] = [
     "if",
     "goto",
     "return",
@@ -182,7 +204,10 @@ pub(super) const KEYWORDS: [&str; 20] = [
     "try",
     "try_1cb",
     "any",
+    "requeue",
     "partial",
+    "rewind",
+    "keep_pos",
     "done",
     "noio",
     "min",
@@ -192,6 +217,7 @@ pub(super) const KEYWORDS: [&str; 20] = [
     "false",
     "pagefault_disabled",
     "gfs2_glock_is_locked_by_me",
+    "gfs2_holder_queued",
 ];
 
 /// Words that start a line above the first function.
@@ -248,13 +274,19 @@ const STATEMENTS: &[Statement] = &[
     Statement {
         name: "kernel",
         group: Group::Header,
-        syntax: "kernel v5.12|v5.16|v6.18\n\
-                 kernel may_grant v5.12|v5.16, try v5.12|v6.18",
+        syntax: "kernel v5.12|v5.16|v5.18|v6.0|v6.18\n\
+                 kernel may_grant v5.12|v5.16, try v5.12|v6.18, weak v5.16|v6.0\n\
+                 kernel gh_error v5.12|v5.18, demote v2.6.19|v2.6.24",
         meaning: "The glock rules the design runs under: which local grants are given \
-                  (v5.12: G4, v5.16: G5) and which TRY requests fail (v5.12: Q6, v6.18: \
-                  Q6b). A single version stands for both rules as they were then. Default: \
-                  inherited, else v5.12.",
-        rules: &["G4", "G5", "Q6", "Q6b"],
+                  (v5.12: G4, v5.16: G5); which TRY requests fail (v5.12: Q6, v6.18: Q6b); \
+                  whether a grant dequeues the weak holders it does not go with where there \
+                  is no strong one (v5.16: no, W4; v6.0: yes, 0befb8511e6a); whether a \
+                  holder that is queued again keeps the error it was refused with (v5.12: \
+                  yes; v5.18: no); and who carries out a demote that is due when a request \
+                  scans the queue (v2.6.19: the task that asks; v2.6.24: the worker, Q7a). A \
+                  single version stands for all rules as they were then. Default: inherited, \
+                  else v5.12 with the worker.",
+        rules: &["G4", "G5", "Q6", "Q6b", "Q7", "W4"],
     },
     Statement {
         name: "admits",
@@ -302,12 +334,15 @@ const STATEMENTS: &[Statement] = &[
     Statement {
         name: "gfs2_glock_nq",
         group: Group::Kernel,
-        syntax: "[VAR =] gfs2_glock_nq FILE SH|DF|EX [try|try_1cb] [any] [else LABEL]",
+        syntax: "[VAR =] gfs2_glock_nq FILE SH|DF|EX [try|try_1cb] [any] [requeue] [else LABEL]",
         meaning: "Queues a holder on the file's glock and waits until it is granted. With \
                   `try` it does not wait and asks no other node; with `try_1cb` the other \
                   nodes get one callback; with `any` every shared mode will do. Result: 0, \
                   or GLR_TRYFAILED if a TRY request was refused; with `else` a refusal goes \
-                  on at LABEL. A task that already holds the glock hits the BUG of rule Q4.",
+                  on at LABEL. A task that already holds the glock hits the BUG of rule Q4. \
+                  `requeue` queues the holder of the request before as that left it: up to \
+                  v5.17 a refusal sticks to it, and is reported once more when the glock has \
+                  been granted (`kernel gh_error`).",
         rules: &["Q3", "Q4", "Q5", "Q6", "Q6b", "Q7", "Q8", "G4", "G5"],
     },
     Statement {
@@ -316,6 +351,26 @@ const STATEMENTS: &[Statement] = &[
         syntax: "gfs2_glock_dq FILE",
         meaning: "Takes the task's holder off the file's glock. The node keeps the mode.",
         rules: &["Q17"],
+    },
+    Statement {
+        name: "gfs2_holder_allow_demote",
+        group: Group::Kernel,
+        syntax: "gfs2_holder_allow_demote FILE",
+        meaning: "Makes the task's holder weak: a callback for which it stands in the way \
+                  takes it off the queue, if there is no strong holder (W2), and so does the \
+                  end of the last strong one while a demote is due (W5). A local request does \
+                  so only where it can be granted at once, and in v5.16 not even there (W3, \
+                  W4). Neither a demote that is due already nor the queue is looked at (W1). \
+                  The task may ask for the glock again in a fault. Until v6.1.",
+        rules: &["I11", "W1", "W2", "W3", "W4", "W5"],
+    },
+    Statement {
+        name: "gfs2_holder_disallow_demote",
+        group: Group::Kernel,
+        syntax: "gfs2_holder_disallow_demote FILE",
+        meaning: "Makes the holder strong again, if it is still there: test \
+                  gfs2_holder_queued.",
+        rules: &["I11", "W1"],
     },
     Statement {
         name: "inode_lock",
@@ -358,12 +413,13 @@ const STATEMENTS: &[Statement] = &[
     Statement {
         name: "iomap_dio_rw",
         group: Group::Kernel,
-        syntax: "VAR = iomap_dio_rw FILE ITER [partial] [done VAR]",
+        syntax: "VAR = iomap_dio_rw FILE ITER [partial|rewind] [done VAR]",
         meaning: "Direct transfer, page by page: flushes the file range, gets the user \
                   pages, moves them. Result: pages moved, or an error; -ENOTBLK from a write \
                   means \"do it buffered\". A later page's -EFAULT overrides the pages moved \
                   before (iterator advanced, file position not), unless `partial` turns it \
-                  into a short count. `done`: pages of earlier calls, added to the result.",
+                  into a short count, or `rewind` takes the iterator back to where the call \
+                  found it. `done`: pages of earlier calls, added to the result.",
         rules: &["I1", "I1b", "I2", "X1", "I13", "M4"],
     },
     Statement {
@@ -378,10 +434,12 @@ const STATEMENTS: &[Statement] = &[
     Statement {
         name: "iomap_file_buffered_write",
         group: Group::Kernel,
-        syntax: "VAR = iomap_file_buffered_write FILE ITER",
+        syntax: "VAR = iomap_file_buffered_write FILE ITER [keep_pos]",
         meaning: "Copies into the page cache, extent by extent, between the design's \
                   iomap_begin and iomap_end: each page of the source is touched first, then \
-                  copied with faults disabled. Result: pages written, or the error if none.",
+                  copied with faults disabled. Result: pages written, or the error if none. \
+                  With `keep_pos` the file position stays, and it is for the caller to move \
+                  iter.pos.",
         rules: &["I4", "I14", "M6"],
     },
     Statement {
@@ -418,10 +476,20 @@ const STATEMENTS: &[Statement] = &[
         rules: &["I9", "M10", "M4"],
     },
     Statement {
+        name: "iov_iter_get_pages_alloc",
+        group: Group::Kernel,
+        syntax: "VAR = iov_iter_get_pages_alloc ITER N",
+        meaning: "As pin_user_pages, but only references to the pages are kept: transfers go \
+                  by the page tables as without. They keep the pages from reclaim, and with \
+                  the switch page_refs_block their file's glock on the node.",
+        rules: &["I9", "R10", "M9"],
+    },
+    Statement {
         name: "unpin_user_pages",
         group: Group::Kernel,
         syntax: "unpin_user_pages ITER",
-        meaning: "Drops all pins of pin_user_pages.",
+        meaning: "Drops all pins of pin_user_pages and references of \
+                  iov_iter_get_pages_alloc.",
         rules: &["M10"],
     },
     Statement {
@@ -445,8 +513,21 @@ const STATEMENTS: &[Statement] = &[
         name: "unlock_page",
         group: Group::Kernel,
         syntax: "unlock_page",
-        meaning: "Unlocks the page filemap_fault or set_page_dirty_if_mapped returned.",
+        meaning: "Unlocks the page filemap_fault or set_page_dirty_if_mapped returned, or the \
+                  one readpage was called with.",
         rules: &["R9"],
+    },
+    Statement {
+        name: "mpage_readpage",
+        group: Group::Kernel,
+        syntax: "mpage_readpage FILE",
+        meaning: "In readpage(file), which a buffered read calls for a page that is not \
+                  cached, with the page locked (up to v5.7): reads the page in and unlocks \
+                  it. readpage returns 0, an error, or AOP_TRUNCATED_PAGE with the page \
+                  unlocked, upon which it is called again; then the glock may stay held. A \
+                  demote waits for the page lock, and so does whoever else wants the page. \
+                  Without a readpage the page is simply read in.",
+        rules: &["R6", "R11"],
     },
     Statement {
         name: "label",
@@ -506,11 +587,29 @@ const STATEMENTS: &[Statement] = &[
         rules: &["I14", "I17"],
     },
     Statement {
+        name: "iter.pos",
+        group: Group::Value,
+        syntax: "ITER.pos",
+        meaning: "The file position (iocb->ki_pos), in pages from where the operation began. \
+                  Transfers move it by what they have done; a direct one only when it \
+                  completes.",
+        rules: &["X1", "P7"],
+    },
+    Statement {
         name: "gfs2_glock_is_locked_by_me",
         group: Group::Value,
         syntax: "gfs2_glock_is_locked_by_me FILE",
-        meaning: "1 if this task has a holder on the file's glock, else 0.",
+        meaning: "1 if this task has a holder on the file's glock, else 0. A weak holder does \
+                  not count.",
         rules: &["Q19"],
+    },
+    Statement {
+        name: "gfs2_holder_queued",
+        group: Group::Value,
+        syntax: "gfs2_holder_queued FILE",
+        meaning: "1 if the holder the system call took is still in the queue, else 0: behind \
+                  gfs2_holder_disallow_demote it tells whether the glock was lost.",
+        rules: &["I11", "W1"],
     },
     Statement {
         name: "held",

@@ -90,17 +90,17 @@ impl Unit {
     }
 
     pub(super) fn kernel(&self) -> Kernel {
+        /// The rule of the nearest design that has one.
+        fn nearest<T: Default>(designs: &[Design], rule: impl Fn(&Design) -> Option<T>) -> T {
+            designs.iter().find_map(rule).unwrap_or_default()
+        }
+        let designs = self.designs.as_slice();
         Kernel {
-            may_grant: self
-                .designs
-                .iter()
-                .find_map(|d| d.may_grant)
-                .unwrap_or_default(),
-            try_rule: self
-                .designs
-                .iter()
-                .find_map(|d| d.try_rule)
-                .unwrap_or_default(),
+            may_grant: nearest(designs, |d| d.may_grant),
+            try_rule: nearest(designs, |d| d.try_rule),
+            weak: nearest(designs, |d| d.weak),
+            gh_error: nearest(designs, |d| d.gh_error),
+            demote: nearest(designs, |d| d.demote),
         }
     }
 

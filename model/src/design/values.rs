@@ -51,7 +51,9 @@ impl Values {
     }
 
     pub(super) fn iter(self) -> impl Iterator<Item = Val> {
-        (0..=Val::EIO.0).map(Val).filter(move |&v| self.has(v))
+        (0..=Val::TRUNCATED.0)
+            .map(Val)
+            .filter(move |&v| self.has(v))
     }
 
     /// The part of both sides for which the comparison comes out as `wanted`.

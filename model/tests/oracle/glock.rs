@@ -36,10 +36,20 @@ pub(crate) enum Tries {
     From618,
 }
 
+/// Holders with HIF_MAY_DEMOTE, when there is no strong one (W4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Weak {
+    /// do_promote passes the first strong holder, so NULL.
+    Until519,
+    /// do_promote passes the holder it has just granted.
+    From60,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Rules {
     pub(crate) grants: Grants,
     pub(crate) tries: Tries,
+    pub(crate) weak: Weak,
     /// lock_nolock instead of lock_dlm.
     pub(crate) nolock: bool,
 }
@@ -52,6 +62,7 @@ pub(crate) struct Gh {
     pub(crate) try_: Try,
     pub(crate) any: bool,
     pub(crate) hif_holder: bool,
+    pub(crate) hif_may_demote: bool,
 }
 
 impl Gh {
@@ -152,14 +163,24 @@ impl Gl {
         }
     }
 
+    /// A strong holder of the process.
     pub(crate) fn granted(&self, pid: u8) -> bool {
         self.gl_holders
             .iter()
-            .any(|gh| gh.pid == pid && gh.hif_holder)
+            .any(|gh| gh.pid == pid && gh.hif_holder && !gh.hif_may_demote)
     }
 
+    /// An entry of the process that is no weak holder.
     pub(crate) fn queued(&self, pid: u8) -> bool {
-        self.gl_holders.iter().any(|gh| gh.pid == pid)
+        self.gl_holders
+            .iter()
+            .any(|gh| gh.pid == pid && !gh.hif_may_demote)
+    }
+
+    pub(crate) fn weak(&self, pid: u8) -> bool {
+        self.gl_holders
+            .iter()
+            .any(|gh| gh.pid == pid && gh.hif_may_demote)
     }
 
     fn first_is_granted(&self) -> bool {
@@ -169,18 +190,23 @@ impl Gl {
         }
     }
 
-    fn find_first_holder(&self) -> Option<&Gh> {
-        match self.gl_holders.first() {
-            Some(gh) if gh.hif_holder => Some(gh),
-            _ => None,
+    fn find_first_strong_holder(&self) -> Option<&Gh> {
+        for gh in &self.gl_holders {
+            if !gh.hif_holder {
+                return None;
+            }
+            if !gh.hif_may_demote {
+                return Some(gh);
+            }
         }
+        None
     }
 
     fn find_first_waiter(&self) -> Option<Gh> {
         self.gl_holders.iter().find(|gh| !gh.hif_holder).cloned()
     }
 
-    /// G4 and G5. `new` need not be queued.
+    /// G4, and G5 with the current holder that callers look up.
     fn may_grant(&self, rules: Rules, new: &Gh) -> bool {
         match rules.grants {
             Grants::Before516 => {
@@ -208,20 +234,53 @@ impl Gl {
                 self.gl_state != UN && new.any
             }
             Grants::From516 => {
-                if let Some(current) = self.find_first_holder() {
-                    return match current.mode {
-                        EX | UN => false,
-                        SH | DF => current.mode == new.mode,
-                    };
-                }
-                if self.gl_state == new.mode {
-                    return true;
-                }
-                if self.gl_state == EX {
-                    return new.mode == SH || new.mode == DF;
-                }
-                new.any && self.gl_state != UN
+                let current = self.find_first_strong_holder().map(|gh| gh.mode);
+                self.may_grant_beside(current, new)
             }
+        }
+    }
+
+    /// may_grant(gl, current_gh, gh) from v5.16 on.
+    fn may_grant_beside(&self, current_gh: Option<M>, gh: &Gh) -> bool {
+        match current_gh {
+            Some(EX | UN) => return false,
+            Some(current) => return current == gh.mode,
+            None => {}
+        }
+        if self.gl_state == gh.mode {
+            return true;
+        }
+        if self.gl_state == EX {
+            return gh.mode == SH || gh.mode == DF;
+        }
+        gh.any && self.gl_state != UN
+    }
+
+    /// demote_incompat_holders(gl, current_gh), the walk as fixed in v5.16-rc2.
+    fn demote_incompat_holders(&mut self, current_gh: Option<M>) {
+        let mut at = 0;
+        while at < self.gl_holders.len() {
+            let gh = self.gl_holders[at].clone();
+            if !gh.hif_holder {
+                return;
+            }
+            if !gh.hif_may_demote || self.may_grant_beside(current_gh, &gh) {
+                at += 1;
+                continue;
+            }
+            let before = self.gl_holders.len();
+            self.__gfs2_glock_dq(at);
+            if before - self.gl_holders.len() > 1 {
+                return; // the next one is no holder any more
+            }
+        }
+    }
+
+    fn __gfs2_glock_dq(&mut self, at: usize) {
+        self.gl_holders.remove(at);
+        let needs_demote = self.glf_demote || self.glf_pending_demote;
+        while needs_demote && self.find_first_strong_holder().is_none() && self.first_is_granted() {
+            self.gl_holders.remove(0);
         }
     }
 
@@ -242,12 +301,34 @@ impl Gl {
     /// True if the head is blocked (the kernel's 1).
     fn do_promote(&mut self, rules: Rules, out: &mut Out) -> bool {
         let mut at = 0;
+        let mut incompat_holders_demoted = false;
         while at < self.gl_holders.len() {
             let gh = self.gl_holders[at].clone();
             if gh.hif_holder {
                 at += 1;
             } else if self.may_grant(rules, &gh) {
-                self.gl_holders[at].hif_holder = true;
+                if !incompat_holders_demoted {
+                    incompat_holders_demoted = true;
+                    match rules.weak {
+                        Weak::Until519 => {
+                            let first_gh = self.find_first_strong_holder().map(|gh| gh.mode);
+                            self.demote_incompat_holders(first_gh);
+                            // The waiter may have moved up.
+                            at = self
+                                .gl_holders
+                                .iter()
+                                .position(|gh| !gh.hif_holder)
+                                .unwrap();
+                            self.gl_holders[at].hif_holder = true;
+                        }
+                        Weak::From60 => {
+                            self.gl_holders[at].hif_holder = true;
+                            self.demote_incompat_holders(Some(gh.mode));
+                        }
+                    }
+                } else {
+                    self.gl_holders[at].hif_holder = true;
+                }
                 at = 0; // the kernel restarts from the beginning
             } else if at == 0 {
                 return true;
@@ -438,7 +519,7 @@ impl Gl {
                     }
                 }
                 Tries::From618 => {
-                    let held = self.find_first_holder().is_some();
+                    let held = self.find_first_strong_holder().is_some();
                     let blocked = held && !self.may_grant(rules, &gh);
                     let others = self
                         .gl_holders
@@ -453,7 +534,7 @@ impl Gl {
             }
         }
         for other in &self.gl_holders {
-            if other.pid == gh.pid {
+            if other.pid == gh.pid && !other.hif_may_demote {
                 out.bug = Some("recursion");
                 return;
             }
@@ -478,14 +559,27 @@ impl Gl {
     }
 
     /// gfs2_glock_dq; the worker does the rest.
-    pub(crate) fn dq(&mut self, pid: u8) {
-        assert!(self.granted(pid));
-        self.gl_holders.retain(|gh| gh.pid != pid);
+    pub(crate) fn dq(&mut self, pid: u8, weak: bool) {
+        let mut all = self.gl_holders.iter();
+        let at = all.position(|gh| gh.pid == pid && gh.hif_holder && gh.hif_may_demote == weak);
+        self.__gfs2_glock_dq(at.expect("a holder"));
+    }
+
+    /// gfs2_holder_allow_demote and gfs2_holder_disallow_demote.
+    pub(crate) fn set_may_demote(&mut self, pid: u8, may: bool) {
+        for gh in &mut self.gl_holders {
+            if gh.pid == pid && gh.hif_holder {
+                gh.hif_may_demote = may;
+            }
+        }
     }
 
     /// gfs2_glock_cb. `hold`: what is left of the minimum hold time is not zero.
     pub(crate) fn cb(&mut self, mode: M, hold: bool) {
         let delay = hold && !self.gl_holders.is_empty();
+        if self.find_first_strong_holder().is_none() {
+            self.demote_incompat_holders(Some(if mode == UN { EX } else { mode }));
+        }
         self.handle_callback(mode, delay);
     }
 

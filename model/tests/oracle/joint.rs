@@ -14,10 +14,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use glock_model::event::NoSink;
 use glock_model::glock::{Effects, Env, Glock, Holder, Nq, Queue, Runner, Stage};
 use glock_model::mode::Mode;
-use glock_model::program::{Kernel, MayGrant, NqFlags, TryRule};
+use glock_model::program::{Kernel, MayGrant, NqFlags, TryRule, WeakRule};
 use glock_model::scenario::LockManager;
 
-use crate::reference::{Asked, Caller, Gh, Gl, Grants, M, Now, Out, Place, Rules, Tries, Try};
+use crate::reference::{
+    Asked, Caller, Gh, Gl, Grants, M, Now, Out, Place, Rules, Tries, Try, Weak,
+};
 
 pub(crate) const SHARED_AND_EX: [M; 3] = [M::SH, M::DF, M::EX];
 
@@ -76,6 +78,8 @@ pub(crate) struct World {
     pub(crate) kinds: Vec<Kind>,
     /// A task that holds the glock may ask for it again (Q4).
     pub(crate) again: bool,
+    /// A holder may be made weak; its task may then ask again (W1).
+    pub(crate) weak: bool,
     /// Both with and without anything for go_sync to do; else only with.
     pub(crate) both_syncs: bool,
 }
@@ -89,6 +93,12 @@ pub(crate) enum Op {
     },
     Dq {
         task: u8,
+        weak: bool,
+    },
+    /// Its holder becomes weak, or strong again.
+    MayDemote {
+        task: u8,
+        may: bool,
     },
     /// Somebody else wants the file; `hold`: some of the hold time is left.
     Callback {
@@ -110,10 +120,13 @@ pub(crate) enum Op {
     },
 }
 
+/// Task, mode, flags, "granted", and "weak".
+type Entry = (u8, M, u8, bool, bool);
+
 /// What both sides represent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct View {
-    queue: [Option<(u8, M, u8, bool)>; 4],
+    queue: [Option<Entry>; 6],
     gl_state: M,
     gl_demote_state: M,
     glf_lock: bool,
@@ -189,12 +202,12 @@ impl Joint {
             if self.busy() == Some(task) || waits {
                 continue;
             }
-            if !gl.queued(task) {
+            if !gl.queued(task) && !gl.weak(task) {
                 if fresh {
                     continue; // as good as the one before
                 }
                 fresh = true;
-            } else if !world.again {
+            } else if gl.queued(task) && !world.again {
                 continue;
             }
             for &kind in &world.kinds {
@@ -204,8 +217,16 @@ impl Joint {
             }
         }
         for gh in &gl.gl_holders {
-            if gh.hif_holder {
-                ops.push(Op::Dq { task: gh.pid });
+            let task = gh.pid;
+            if gh.hif_holder && !gh.hif_may_demote {
+                ops.push(Op::Dq { task, weak: false });
+                if world.weak && !gl.weak(task) && self.busy() != Some(task) {
+                    ops.push(Op::MayDemote { task, may: true });
+                }
+            }
+            if gh.hif_may_demote && !gl.queued(task) && self.busy() != Some(task) {
+                ops.push(Op::Dq { task, weak: true });
+                ops.push(Op::MayDemote { task, may: false });
             }
         }
         for mode in [M::UN, M::SH, M::DF] {
@@ -273,6 +294,11 @@ impl Joint {
                     Tries::Until617 => TryRule::V512,
                     Tries::From618 => TryRule::V618,
                 },
+                weak: match self.rules.weak {
+                    Weak::Until519 => WeakRule::V516,
+                    Weak::From60 => WeakRule::V60,
+                },
+                ..Kernel::default()
             },
             lock: match self.rules.nolock {
                 true => LockManager::Nolock,
@@ -295,15 +321,27 @@ impl Joint {
                     try_: kind.try_,
                     any: kind.any,
                     hif_holder: false,
+                    hif_may_demote: false,
                 };
                 let out = gl.nq(now, gh);
                 let (said, effects) = self.model.nq(task, mode(kind.mode), kind.flags(), &mut env);
                 (out, effects, Some((task, said)))
             }
-            Op::Dq { task } => {
-                gl.dq(task);
-                if !self.model.dq(task, &mut env) {
+            Op::Dq { task, weak } => {
+                gl.dq(task, weak);
+                if !self.model.dq(task, weak, &mut env) {
                     return Err(before.explain(op, "dq finds nothing", gl, &self.model));
+                }
+                (Out::default(), Effects::default(), None)
+            }
+            Op::MayDemote { task, may } => {
+                gl.set_may_demote(task, may);
+                let found = match may {
+                    true => self.model.allow_demote(task, &mut env),
+                    false => self.model.disallow_demote(task, &mut env),
+                };
+                if !found {
+                    return Err(before.explain(op, "no such holder", gl, &self.model));
                 }
                 (Out::default(), Effects::default(), None)
             }
@@ -437,9 +475,10 @@ impl Joint {
             Stage::Idle | Stage::Reply => None,
         };
         View {
-            queue: four(gl.queue.as_slice().iter().map(|holder| {
+            queue: six(gl.queue.as_slice().iter().map(|holder| {
                 let mode = back(holder.mode);
-                (holder.task, mode, holder.flags.0, holder.granted)
+                let flags = holder.flags.0;
+                (holder.task, mode, flags, holder.granted, holder.weak)
             })),
             gl_state: back(gl.state),
             gl_demote_state: back(gl.demote_state),
@@ -463,7 +502,9 @@ impl Joint {
     pub(crate) fn canonical(&mut self) -> u64 {
         let mut names = Vec::new();
         for gh in &self.reference.gl_holders {
-            names.push(gh.pid);
+            if !names.contains(&gh.pid) {
+                names.push(gh.pid);
+            }
         }
         if let Some(Caller::Pid(pid)) = self.reference.xmote.as_ref().map(|x| x.caller)
             && !names.contains(&pid)
@@ -504,22 +545,28 @@ impl Joint {
     }
 }
 
-fn four<T>(mut entries: impl Iterator<Item = T>) -> [Option<T>; 4] {
+fn six<T>(mut entries: impl Iterator<Item = T>) -> [Option<T>; 6] {
     let array = std::array::from_fn(|_| entries.next());
-    assert!(entries.next().is_none(), "no more than four tasks");
+    assert!(entries.next().is_none(), "no more than six entries");
     array
 }
 
 fn view(gl: &Gl) -> View {
     let xmote = gl.xmote.as_ref().filter(|_| gl.reply.is_none());
     View {
-        queue: four(gl.gl_holders.iter().map(|gh| {
+        queue: six(gl.gl_holders.iter().map(|gh| {
             let kind = Kind {
                 mode: gh.mode,
                 try_: gh.try_,
                 any: gh.any,
             };
-            (gh.pid, gh.mode, kind.flags().0, gh.hif_holder)
+            (
+                gh.pid,
+                gh.mode,
+                kind.flags().0,
+                gh.hif_holder,
+                gh.hif_may_demote,
+            )
         })),
         gl_state: gl.gl_state,
         gl_demote_state: gl.gl_demote_state,

@@ -26,6 +26,7 @@ impl Narrator<'_> {
             Op::FilemapFault { .. } => self.filemap_fault(scene, i, task),
             Op::DirtyPage { .. } => self.dirty_page(scene, i, task),
             Op::UnlockPage => self.say_here(task, "unlock_page", ""),
+            Op::MpageReadpage => self.say_here(task, "mpage_readpage", "read in, unlocked"),
             Op::Unpin => self.say_here(task, "unpin_user_pages", ""),
             // Only going back is worth a line: what comes next shows the rest.
             Op::Branch { then, .. } | Op::Goto(then)

@@ -181,11 +181,14 @@ impl<'a> Lowering<'a> {
         let op = match kernel {
             Kernel::GlockNq => return self.glock_nq(f, args, to),
             Kernel::GlockDq => self.file_only(f, &mut args).map(|()| Op::Dq)?,
+            Kernel::AllowDemote => self.file_only(f, &mut args).map(|()| Op::AllowDemote)?,
+            Kernel::DisallowDemote => self.file_only(f, &mut args).map(|()| Op::DisallowDemote)?,
             Kernel::InodeLock => self.file_only(f, &mut args).map(|()| Op::InodeLock)?,
             Kernel::InodeUnlock => self.file_only(f, &mut args).map(|()| Op::InodeUnlock)?,
             Kernel::PagefaultDisable => Op::PagefaultDisable,
             Kernel::PagefaultEnable => Op::PagefaultEnable,
             Kernel::UnlockPage => Op::UnlockPage,
+            Kernel::MpageReadpage => self.file_only(f, &mut args).map(|()| Op::MpageReadpage)?,
             Kernel::Unpin => self.iter_arg(f, &mut args).map(|()| Op::Unpin)?,
             Kernel::DioRw => return self.dio_rw(f, args, to),
             Kernel::ReadIter => {
@@ -200,7 +203,11 @@ impl<'a> Lowering<'a> {
             Kernel::BufferedWrite => {
                 self.file_only(f, &mut args)?;
                 self.iter_arg(f, &mut args)?;
-                Op::BufferedWrite { to: result(self) }
+                let keep_pos = args.option("keep_pos");
+                Op::BufferedWrite {
+                    to: result(self),
+                    keep_pos,
+                }
             }
             Kernel::FaultInReadable | Kernel::FaultInWriteable => {
                 self.iter_arg(f, &mut args)?;
@@ -216,12 +223,13 @@ impl<'a> Lowering<'a> {
                 self.iter_arg(f, &mut args)?;
                 Op::FaultInReadable { to: result(self) }
             }
-            Kernel::Pin => {
+            Kernel::Pin | Kernel::GetPages => {
                 self.iter_arg(f, &mut args)?;
                 let window = self.value_arg(f, &mut args)?;
                 Op::Pin {
                     to: result(self),
                     window,
+                    refs: kernel == Kernel::GetPages,
                 }
             }
             Kernel::FilemapFault => {
@@ -307,6 +315,7 @@ impl<'a> Lowering<'a> {
         self.file_only(f, &mut args)?;
         self.iter_arg(f, &mut args)?;
         let partial = args.option("partial");
+        let rewind = !partial && args.option("rewind");
         let mut done = None;
         if args.option("done") {
             let name = self.named_arg(&mut args, "a variable")?;
@@ -321,7 +330,12 @@ impl<'a> Lowering<'a> {
         }
         self.no_more(&args)?;
         let to = to.unwrap_or_else(|| self.new_var(TEMPORARY, &args.call.span));
-        Some(Op::DioRw { to, partial, done })
+        Some(Op::DioRw {
+            to,
+            partial,
+            rewind,
+            done,
+        })
     }
 
     fn glock_nq(&mut self, f: &mut Frame<'a>, mut args: Args<'a>, to: Option<Var>) -> Option<Op> {
@@ -329,14 +343,20 @@ impl<'a> Lowering<'a> {
         let mode = self.mode(&mut args)?;
         let mut flags = NqFlags::NONE;
         let mut refused = None;
+        let mut requeue = false;
         while let Some(arg) = args.next() {
             match arg {
                 Arg::Else(label) => refused = Some((self.label(f, label), label)),
+                _ if args.last_name() == Some("requeue") => {
+                    requeue = true;
+                    self.allowed(arg.span(), "requeue", Scope::Transfers);
+                }
                 _ => flags = NqFlags(flags.0 | self.nq_flag(arg, &args)?.0),
             }
         }
         if let Some((_, label)) = &refused
             && !flags.is_try()
+            && !requeue
         {
             let help = format!(
                 "add `try`: `gfs2_glock_nq FILE {mode} try else {}`",
@@ -358,6 +378,7 @@ impl<'a> Lowering<'a> {
         Some(Op::Nq {
             mode,
             flags,
+            requeue,
             to,
             refused: refused.map(|(pc, _)| pc),
         })

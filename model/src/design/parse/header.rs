@@ -6,7 +6,7 @@ use super::super::problem::{Problem, Rule};
 use super::{
     Parsed, Reader, Tokens, eat, end_of_line, here, is_next, new_name, suggestion, unexpected, word,
 };
-use crate::program::{Entry, FlagDecl, MayGrant, Place, TryRule};
+use crate::program::{DemoteRule, Entry, FlagDecl, GhError, MayGrant, Place, TryRule, WeakRule};
 use winnow::Parser;
 use winnow::combinator::opt;
 use winnow::stream::Stream;
@@ -54,18 +54,49 @@ impl<'s> Reader<'s> {
 
     /// `kernel v5.16`, or `kernel may_grant v5.16, try v6.18`.
     fn kernel(&mut self, input: &mut Tokens<'_, 's>) -> Parsed<()> {
-        if !is_next(input, "may_grant") && !is_next(input, "try") {
-            let (may_grant, try_rule) = self.version(input, &["v5.12", "v5.16", "v6.18"])?;
-            self.design.may_grant = Some(may_grant);
-            self.design.try_rule = Some(try_rule);
+        const RULES: [&str; 5] = ["may_grant", "try", "weak", "gh_error", "demote"];
+        if !RULES.iter().any(|rule| is_next(input, rule)) {
+            let known = ["v5.12", "v5.16", "v5.18", "v6.0", "v6.18"];
+            let since = self.version(input, &known)?;
+            let later = |version: &str| since >= place(&known, version);
+            let design = &mut self.design;
+            design.may_grant = Some(one_of(later("v5.16"), MayGrant::V512, MayGrant::V516));
+            design.gh_error = Some(one_of(later("v5.18"), GhError::V512, GhError::V518));
+            design.weak = Some(one_of(later("v6.0"), WeakRule::V516, WeakRule::V60));
+            design.try_rule = Some(one_of(later("v6.18"), TryRule::V512, TryRule::V618));
+            design.demote = Some(DemoteRule::V2624);
             return Ok(());
         }
         loop {
-            if opt(eat("may_grant")).parse_next(input)?.is_some() {
-                self.design.may_grant = Some(self.version(input, &["v5.12", "v5.16"])?.0);
-            } else {
-                eat("try")(input)?;
-                self.design.try_rule = Some(self.version(input, &["v5.12", "v6.18"])?.1);
+            let rule = RULES.into_iter().find(|rule| is_next(input, rule));
+            let Some(rule) = rule else {
+                return Err(
+                    unexpected(input, "a rule").help(format!("the rules are {}", RULES.join(", ")))
+                );
+            };
+            eat(rule)(input)?;
+            let mut changed = |known: [&str; 2]| self.version(input, &known).map(|at| at == 1);
+            match rule {
+                "may_grant" => {
+                    let later = changed(["v5.12", "v5.16"])?;
+                    self.design.may_grant = Some(one_of(later, MayGrant::V512, MayGrant::V516));
+                }
+                "try" => {
+                    let later = changed(["v5.12", "v6.18"])?;
+                    self.design.try_rule = Some(one_of(later, TryRule::V512, TryRule::V618));
+                }
+                "weak" => {
+                    let later = changed(["v5.16", "v6.0"])?;
+                    self.design.weak = Some(one_of(later, WeakRule::V516, WeakRule::V60));
+                }
+                "gh_error" => {
+                    let later = changed(["v5.12", "v5.18"])?;
+                    self.design.gh_error = Some(one_of(later, GhError::V512, GhError::V518));
+                }
+                _ => {
+                    let later = changed(["v2.6.19", "v2.6.24"])?;
+                    self.design.demote = Some(one_of(later, DemoteRule::V2619, DemoteRule::V2624));
+                }
             }
             if opt(eat(",")).parse_next(input)?.is_none() {
                 return Ok(());
@@ -73,7 +104,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    fn version(&self, input: &mut Tokens<'_, 's>, known: &[&str]) -> Parsed<(MayGrant, TryRule)> {
+    /// The place of a version among the known ones, which are in order.
+    fn version(&self, input: &mut Tokens<'_, 's>, known: &[&str]) -> Parsed<usize> {
         let start = here(input);
         let mut end = start.end;
         while let Some(Token {
@@ -86,18 +118,13 @@ impl<'s> Reader<'s> {
         }
         let span = start.start..end.max(start.start);
         let given = &self.text[span.clone()];
-        match known.iter().find(|v| **v == given) {
-            Some(&"v5.12") => Ok((MayGrant::V512, TryRule::V512)),
-            Some(&"v5.16") => Ok((MayGrant::V516, TryRule::V512)),
-            Some(_) => Ok((MayGrant::V516, TryRule::V618)),
-            None => {
-                let message = format!("unknown kernel version `{given}`");
-                Err(Problem::new(Rule::Header, span, message).help(format!(
-                    "the rules changed in {}; name the last change before your kernel",
-                    known.join(", ")
-                )))
-            }
-        }
+        known.iter().position(|v| *v == given).ok_or_else(|| {
+            let message = format!("unknown kernel version `{given}`");
+            Problem::new(Rule::Header, span, message).help(format!(
+                "the rules changed in {}; name the last change before your kernel",
+                known.join(", ")
+            ))
+        })
     }
 
     fn admits(&mut self, input: &mut Tokens<'_, 's>) -> Parsed<()> {
@@ -155,6 +182,15 @@ impl<'s> Reader<'s> {
         ));
         Ok(())
     }
+}
+
+/// The place of one of the known versions.
+fn place(known: &[&str], version: &str) -> usize {
+    known.iter().position(|v| *v == version).unwrap_or(0)
+}
+
+fn one_of<T>(later: bool, before: T, after: T) -> T {
+    if later { after } else { before }
 }
 
 /// `max N` behind a counter's name.

@@ -92,6 +92,7 @@ fn named_value(input: &mut Tokens<'_, '_>) -> Parsed<ValueKind> {
         "pagefault_disabled" => ValueKind::PagefaultDisabled,
         "held" => ValueKind::Held(query(input)?),
         "gfs2_glock_is_locked_by_me" => ValueKind::LockedByMe(query(input)?),
+        "gfs2_holder_queued" => ValueKind::HolderQueued(query(input)?),
         text => match Val::named(text) {
             Some(val) => ValueKind::Const(val),
             None if is_next(input, ".") || is_next(input, "->") => {
@@ -162,7 +163,13 @@ fn is_call(input: &Tokens<'_, '_>, words_follow: bool) -> bool {
     else {
         return false;
     };
-    let is_value = ["held", "gfs2_glock_is_locked_by_me", "min"].contains(word);
+    let is_value = [
+        "held",
+        "gfs2_glock_is_locked_by_me",
+        "gfs2_holder_queued",
+        "min",
+    ]
+    .contains(word);
     let is_op = Kernel::named(word).is_some();
     let follows = match rest.first().map(|t| t.kind) {
         Some(Kind::Sign("(")) => true,
