@@ -5,7 +5,7 @@ use glock_engine::Merge;
 use glock_model::cluster::{Action, Cluster, State};
 use glock_model::event::{Event, Sink};
 use glock_model::node::entry_of;
-use glock_model::program::{Entry, Op, Pc, Program, Val};
+use glock_model::program::{DioFlags, Entry, Op, Pc, Program, Val};
 use glock_model::scenario::{LockManager, OpKind, Pte, Scenario, VpageKind};
 use glock_model::task::{Status, Task};
 use serde::{Deserialize, Serialize};
@@ -381,7 +381,8 @@ pub(crate) fn possible(cluster: &Cluster, what: Occurrence) -> bool {
             .zip(&program.code)
             .any(|(pc, instr)| target(instr.op).is_some_and(|to| to <= pc)),
         Occurrence::FaultOff => {
-            has(|op| matches!(op, Op::PagefaultDisable | Op::IterNofault(true)))
+            let fast = |op: &Op| matches!(op, Op::DioRw { flags, .. } if flags.has(DioFlags::FAST));
+            has(|op| matches!(op, Op::PagefaultDisable | Op::IterNofault(true))) || has(fast)
         }
         Occurrence::GenuineBad => {
             does(&[OpKind::Munmap, OpKind::Mprotect])

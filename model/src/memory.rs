@@ -67,6 +67,34 @@ impl Node {
         }
     }
 
+    /// Does get-user-pages find the page without a fault? It asks less than the CPU
+    /// of an entry without its marks, more of device memory (never), and, when it
+    /// only looks at the page tables, more of the zero page (I11).
+    #[inline]
+    pub(crate) fn gup_usable(&self, ctx: &Ctx<'_>, vpage: usize, write: bool, fast: bool) -> bool {
+        match ctx.scenario.vpages[vpage].kind {
+            VpageKind::Io => false,
+            VpageKind::Anon => self.ptes[vpage] != Pte::None,
+            VpageKind::Zero if fast && !self.is_copied(vpage) => false,
+            _ => self.pte_usable(vpage, write),
+        }
+    }
+
+    /// Can the access the task is at be made without a fault?
+    pub(crate) fn access_usable(
+        &self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        vpage: usize,
+        write: bool,
+    ) -> bool {
+        if self.accesses_by_gup(ctx, task) {
+            self.gup_usable(ctx, vpage, write, self.gup_is_fast(ctx, task))
+        } else {
+            self.pte_usable(vpage, write)
+        }
+    }
+
     pub(crate) fn set_pte<S: Sink>(&mut self, vpage: usize, pte: Pte, sink: &mut S) {
         if self.ptes[vpage] != pte {
             self.ptes[vpage] = pte;
@@ -83,8 +111,10 @@ impl Node {
         let t = &self.tasks[task];
         let reads_file = matches!(spec.op, OpKind::DirectRead | OpKind::BufferedRead);
         let (index, write) = match t.sub {
-            Sub::DioPage | Sub::ReadPage => (t.iter_pos, reads_file),
-            Sub::WritePage => (t.iter_pos, false),
+            // Within a chunk, the page that could not be reached.
+            Sub::DioPage => (t.iter_pos + t.window, reads_file),
+            Sub::ReadPage => (t.iter_pos, reads_file),
+            Sub::WritePage => (t.iter_pos + t.window, false),
             Sub::FaultIn => (t.iter_pos + t.moved, ctx.fault_in_writes(t.pc)),
             Sub::Pin => (t.iter_pos + t.moved, reads_file),
             Sub::Touch => (t.moved, matches!(spec.op, OpKind::Store | OpKind::PipeRead)),
@@ -328,11 +358,17 @@ impl Node {
             vpage: v as u8,
             write,
         });
-        if self.pte_usable(v, write) {
+        if self.access_usable(ctx, task, v, write) {
             self.fault_over(ctx, task, Val::ZERO, sink);
         } else if self.is_unmapped(ctx, v) {
             self.fault_over(ctx, task, Val::EFAULT, sink);
-        } else if kind == VpageKind::Anon || self.is_copied(v) {
+        } else if kind == VpageKind::Zero && !self.is_copied(v) {
+            match write {
+                true => self.copy_private(v, sink),
+                false => self.set_pte(v, Pte::Ro, sink),
+            }
+            self.fault_over(ctx, task, Val::ZERO, sink);
+        } else if matches!(kind, VpageKind::Anon | VpageKind::Io) || self.is_copied(v) {
             self.set_pte(v, Pte::Rw, sink);
             self.fault_over(ctx, task, Val::ZERO, sink);
         } else if write && self.ptes[v] == Pte::Ro {

@@ -379,6 +379,68 @@ impl fmt::Display for NqFlags {
     }
 }
 
+/// Options of `iomap_dio_rw`: what it did before it was repaired, and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct DioFlags(pub u8);
+
+impl DioFlags {
+    /// None.
+    pub const NONE: DioFlags = DioFlags(0);
+    /// `fast`: get-user-pages only looks at the page tables, without mmap_lock, and
+    /// takes no special entry (v4 and v5 of the merged series).
+    pub const FAST: DioFlags = DioFlags(1);
+    /// `hole_efault`: a read of a hole whose copy to the user fails answers -EFAULT.
+    /// Without it the transfer ends there as at the end of the file (42c498c18a94).
+    pub const HOLE_EFAULT: DioFlags = DioFlags(2);
+    /// `offset_errno`: if not even the first page of an unaligned buffer could be had,
+    /// the error is minus the offset in that page (before 814a66741b9f).
+    pub const OFFSET_ERRNO: DioFlags = DioFlags(4);
+
+    /// Options with the words that stand for them.
+    pub const NAMES: [(&'static str, DioFlags); 3] = [
+        ("fast", DioFlags::FAST),
+        ("hole_efault", DioFlags::HOLE_EFAULT),
+        ("offset_errno", DioFlags::OFFSET_ERRNO),
+    ];
+
+    /// Are all options of `other` set?
+    #[inline]
+    pub const fn has(self, other: DioFlags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// Options of the fault-in: in which way it does less than the access it is for (I20).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct FaultInFlags(pub u8);
+
+impl FaultInFlags {
+    /// None: every page is made ready, and the result is right.
+    pub const NONE: FaultInFlags = FaultInFlags(0);
+    /// `gup`: by get-user-pages, which leaves the marks of a present entry as they are
+    /// and passes over device memory (writeable, before fe673d3f5bf1).
+    pub const GUP: FaultInFlags = FaultInFlags(1);
+    /// `coarse`: only the page it begins with and the first of every further chunk of
+    /// the file are looked at, as one byte a page is (before the exact probe of v5.19).
+    pub const COARSE: FaultInFlags = FaultInFlags(2);
+    /// `overreports`: a failure behind the first page is reported as complete success
+    /// (writeable, fe673d3f5bf1 to 8c03ebd7cdc0).
+    pub const OVERREPORTS: FaultInFlags = FaultInFlags(4);
+
+    /// Options with the words that stand for them.
+    pub const NAMES: [(&'static str, FaultInFlags); 3] = [
+        ("gup", FaultInFlags::GUP),
+        ("coarse", FaultInFlags::COARSE),
+        ("overreports", FaultInFlags::OVERREPORTS),
+    ];
+
+    /// Are all options of `other` set?
+    #[inline]
+    pub const fn has(self, other: FaultInFlags) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
 /// One instruction. `to` is where a result goes; `None` discards it.
 ///
 /// "The file" is the file the system call works on, and in [`Entry::Fault`] and
@@ -423,19 +485,26 @@ pub enum Op {
         partial: bool,
         rewind: bool,
         done: Option<Var>,
+        flags: DioFlags,
     },
     /// `ret = generic_file_read_iter file iter [noio]`: copy from the page cache
     /// (I3). `noio`: cached pages only, else -EAGAIN.
     ReadIter { to: Var, noio: bool },
-    /// `ret = iomap_file_buffered_write file iter [keep_pos]` (I4). `keep_pos`: the file
-    /// position is left to the caller.
-    BufferedWrite { to: Var, keep_pos: bool },
+    /// `ret = iomap_file_buffered_write file iter [keep_pos] [whole_chunks]` (I4). `keep_pos`: the
+    /// file position is left to the caller. `whole_chunks`: a chunk of the file of which some page
+    /// cannot be reached fails as a whole (I14).
+    BufferedWrite {
+        to: Var,
+        keep_pos: bool,
+        whole_chunks: bool,
+    },
     /// `left = fault_in_iov_iter_readable iter N` / `..._writeable`: make up to N
     /// pages present; result: pages that are not accessible (I20).
     FaultIn {
         to: Var,
         write: bool,
         window: Operand,
+        flags: FaultInFlags,
     },
     /// `ret = iov_iter_fault_in_readable iter`: as before v5.16; 0 or -EFAULT.
     FaultInReadable { to: Var },

@@ -22,6 +22,8 @@
 //! pages = 2                     # 1 to 4; default 2
 //! mode = ["UN", "SH"]           # at the start, on every node; default "UN"
 //! cached = ["no", "clean"]      # or "dirty", all pages alike; default "no"
+//! holes = [1]                   # pages without a block on disk (I9); default none
+//! chunk = 1                     # pages moved together or not at all (I22); default 1
 //!
 //! [files.F2]
 //! mode = { node2 = "EX" }       # by node, both here and in `cached`; others: default
@@ -34,9 +36,10 @@
 //! file = "F1"                   # for reads, writes and mmap
 //! page = 0                      # first page of the file; default 0
 //! open_file = "x"               # tasks with the same name share the open file
+//! unaligned = false             # direct I/O: the buffer begins in mid-page (I9)
 //! buffer = [                    # one entry a page; for all but mmap
 //!     { shared = "F2", page = 0, pte = ["none"] },  # pte: none (default), ro, rw
-//!     { anon = "present" },                         # or "absent"
+//!     { anon = "present" },                         # or "absent", "unmarked"
 //! ]
 //!
 //! [[tasks]]
@@ -50,7 +53,7 @@
 //! op = "buffered_write"
 //! file = "F2"
 //! buffer = [
-//!     { private = "F1", page = 1 },
+//!     { private = "F1", page = 1 },                 # also `zero = true`, `io = "present"`
 //!     { bad = true },           # `id = "x"` tells pages apart that look alike, and
 //! ]                             # makes anonymous or bad ones of two tasks the same
 //!
@@ -162,6 +165,22 @@ pub struct FileSpec {
     /// Combinations a mode forbids are left out; pages that an initial PTE needs
     /// are cached in any case.
     pub cached: Vec<Vec<Page>>,
+    /// Pages without a block on disk, bit per page (I9): a direct read zeroes the
+    /// buffer by the CPU, a direct write answers -ENOTBLK.
+    pub holes: u8,
+    /// Pages of user memory that go with one block, or with one page of the page
+    /// cache (I22): direct I/O moves them together or not at all, and so does a
+    /// buffered write with `whole_chunks`. 1, unless the buffer does not lie as the
+    /// file does.
+    pub chunk: u8,
+}
+
+impl FileSpec {
+    /// Is the page a hole?
+    #[inline]
+    pub const fn is_hole(&self, page: usize) -> bool {
+        self.holes >> page & 1 != 0
+    }
 }
 
 /// What a page of user memory is.
@@ -181,8 +200,16 @@ pub enum VpageKind {
         /// Page of the file.
         page: u8,
     },
-    /// Anonymous memory.
+    /// Anonymous memory. Its entry may start read-only: present, but without the
+    /// marks "accessed" and "dirty" where software keeps them, so that the CPU still
+    /// takes a fault for it and get-user-pages does not (I11, s390).
     Anon,
+    /// Anonymous memory never written to: a read fault maps the zero page, whose
+    /// entry is special, and only a write makes it memory of its own (I11).
+    Zero,
+    /// Device memory (VM_IO, VM_PFNMAP): the CPU reads and writes it, with a fault of
+    /// the driver's first if it is absent; get-user-pages always refuses it (I11).
+    Io,
     /// Nothing that may be accessed: unmapped or PROT_NONE (M7).
     Bad,
 }
@@ -299,6 +326,8 @@ pub struct TaskSpec {
     pub buffer: Vec<u8>,
     /// Index of the open file it uses; tasks may share one.
     pub open_file: u8,
+    /// The buffer begins in mid-page (I9; only `offset_errno` is about that).
+    pub unaligned: bool,
     /// An event of the environment: it may never start (and is never fair).
     pub environment: bool,
 }

@@ -476,6 +476,7 @@ impl Maps<'_> {
             first_page,
             buffer,
             open_file,
+            unaligned,
             environment,
         } = from;
         let node = |mm: u8| self.scenario.mms[mm as usize].node;
@@ -486,6 +487,7 @@ impl Maps<'_> {
             && *first_page == to.first_page
             && buffer.len() == to.buffer.len()
             && *environment == to.environment
+            && *unaligned == to.unaligned
             && self.nodes[node(*mm) as usize] == node(to.mm);
         if !same {
             return None;
@@ -505,8 +507,10 @@ fn same_file(from: &FileSpec, to: &FileSpec) -> Option<()> {
         pages,
         modes: _,  // of the initial states
         cached: _, // of the initial states
+        holes,
+        chunk,
     } = from;
-    (*pages == to.pages).then_some(())
+    ((*pages, *holes, *chunk) == (to.pages, to.holes, to.chunk)).then_some(())
 }
 
 fn same_mm(from: &MmSpec, to: &MmSpec, nodes: &[u8]) -> Option<()> {
@@ -529,7 +533,7 @@ fn same_vpage(from: &VpageSpec, to: &VpageSpec, mms: &[u8], files: &[u8]) -> Opt
             file: files[file as usize],
             page,
         },
-        kind @ (VpageKind::Anon | VpageKind::Bad) => kind,
+        kind @ (VpageKind::Anon | VpageKind::Zero | VpageKind::Io | VpageKind::Bad) => kind,
     };
     (mms[*mm as usize] == to.mm && kind == to.kind).then_some(())
 }

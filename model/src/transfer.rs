@@ -11,7 +11,7 @@ use crate::event::{Event, Sink};
 use crate::memory::Step;
 use crate::mode::Mode;
 use crate::node::{Ctx, Node};
-use crate::program::{Entry, Op, Val};
+use crate::program::{DioFlags, Entry, FaultInFlags, Op, Val};
 use crate::scenario::{OpKind, Page, VpageKind};
 use crate::task::{Fault, LANDED_LOST, Mapping, Pinned, Status, Sub, wrong};
 
@@ -65,6 +65,10 @@ impl Node {
             Op::DioRw { done, .. } => {
                 let before = done.map_or(0, |v| t.vars[v.0 as usize].as_size().unwrap_or(0));
                 Val(Val::MAX_SIZE.min(before + t.moved))
+            }
+            // The operands of a subtraction were swapped (I20).
+            Op::FaultIn { flags, .. } if t.moved > 0 && flags.has(FaultInFlags::OVERREPORTS) => {
+                Val::ZERO
             }
             Op::FaultIn { .. } => Val(t.window - t.moved),
             Op::FaultInReadable { .. } if t.moved < t.window => Val::EFAULT,
@@ -172,6 +176,107 @@ impl Node {
         (ctx.scenario.tasks[task].first_page + t.ki_pos + done) as usize
     }
 
+    /// How many pages of the buffer, from the next one on, are moved together or not at
+    /// all (I22): what is left of the block, of the chunk with `whole_chunks`. A hole
+    /// is zeroed byte by byte.
+    fn unit(&self, ctx: &Ctx<'_>, task: usize) -> u8 {
+        let spec = &ctx.scenario.tasks[task];
+        let chunk = ctx.scenario.files[spec.file as usize].chunk;
+        let t = &self.tasks[task];
+        let together = match t.sub {
+            Sub::DioPage => !self.copies_to_hole(ctx, task),
+            Sub::WritePage => matches!(
+                ctx.program.code[t.pc as usize].op,
+                Op::BufferedWrite {
+                    whole_chunks: true,
+                    ..
+                }
+            ),
+            _ => false,
+        };
+        if chunk == 1 || !together {
+            return 1;
+        }
+        let left = chunk - self.file_page(ctx, task) as u8 % chunk;
+        left.min(t.iter_count)
+    }
+
+    /// Of the pages moved together, the first that the transfer cannot reach.
+    fn first_out_of_reach(
+        &self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        ready: impl Fn(usize, usize) -> bool,
+    ) -> Option<u8> {
+        let first = self.tasks[task].iter_pos;
+        let buffer = &ctx.scenario.tasks[task].buffer;
+        (0..self.unit(ctx, task)).find(|&j| {
+            let index = (first + j) as usize;
+            let pinned = self.tasks[task].pins[index].is_used();
+            !pinned && !ready(index, buffer[index] as usize)
+        })
+    }
+
+    /// The options of the direct transfer under way.
+    fn dio_flags(&self, ctx: &Ctx<'_>, task: usize) -> DioFlags {
+        match ctx.program.code[self.tasks[task].pc as usize].op {
+            Op::DioRw { flags, .. } => flags,
+            _ => DioFlags::NONE,
+        }
+    }
+
+    /// The options of the fault-in under way.
+    fn fault_in_flags(&self, ctx: &Ctx<'_>, task: usize) -> FaultInFlags {
+        match ctx.program.code[self.tasks[task].pc as usize].op {
+            Op::FaultIn { flags, .. } => flags,
+            _ => FaultInFlags::NONE,
+        }
+    }
+
+    /// Is the task at a direct read of a hole: does it copy zeroes by the CPU (I9)?
+    fn copies_to_hole(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        let spec = &ctx.scenario.tasks[task];
+        let file = &ctx.scenario.files[spec.file as usize];
+        file.holes != 0
+            && self.tasks[task].sub == Sub::DioPage
+            && spec.op == OpKind::DirectRead
+            && file.is_hole(self.file_page(ctx, task))
+    }
+
+    /// Does the task reach user memory by get-user-pages, and not by the CPU?
+    pub(crate) fn accesses_by_gup(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        match self.tasks[task].sub {
+            Sub::DioPage => !self.copies_to_hole(ctx, task),
+            Sub::Pin => true,
+            Sub::FaultIn => self.fault_in_flags(ctx, task).has(FaultInFlags::GUP),
+            _ => false,
+        }
+    }
+
+    /// Does get-user-pages only look at the page tables?
+    pub(crate) fn gup_is_fast(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        self.dio_flags(ctx, task).has(DioFlags::FAST)
+    }
+
+    /// Has get-user-pages to go the slow way, with mmap_lock, only to be refused (I21)?
+    pub(crate) fn gup_walks_slowly(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        let t = &self.tasks[task];
+        if t.sub == Sub::Pin {
+            let page = self.current_access(ctx, task);
+            return page.is_some_and(|(v, _)| ctx.scenario.vpages[v].kind == VpageKind::Io);
+        }
+        if t.sub != Sub::DioPage || self.copies_to_hole(ctx, task) || self.gup_is_fast(ctx, task) {
+            return false;
+        }
+        let buffer = &ctx.scenario.tasks[task].buffer;
+        let write = ctx.scenario.tasks[task].op == OpKind::DirectRead;
+        let ready = |_, v| self.gup_usable(ctx, v, write, false);
+        self.first_out_of_reach(ctx, task, ready).is_some_and(|j| {
+            let v = buffer[(t.iter_pos + j) as usize] as usize;
+            t.nofault || ctx.scenario.vpages[v].kind == VpageKind::Io
+        })
+    }
+
     /// I1b: write back the range; for a write also drop it (I2).
     fn dio_flush<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
         let file = ctx.scenario.tasks[task].file as usize;
@@ -213,28 +318,71 @@ impl Node {
         let Some((v, write)) = self.current_access(ctx, task) else {
             return Step::Blocked;
         };
-        let index = self.tasks[task].iter_pos as usize;
-        if !self.tasks[task].pins[index].is_used() {
-            if !self.pte_usable(v, write) {
-                if !self.tasks[task].nofault {
-                    self.tasks[task].fault = Fault::Begin;
-                    return self.fault_begin_or_undo(ctx, task, sink);
-                }
-                // FOLL_NOFAULT stops the fault, not the lock (I21).
-                if !self.mmap_readable(ctx, task) {
-                    return Step::Blocked;
-                }
+        let file = &ctx.scenario.files[ctx.scenario.tasks[task].file as usize];
+        if file.holes != 0 && file.is_hole(self.file_page(ctx, task)) {
+            return self.dio_hole(ctx, task, v, write, sink);
+        }
+        let fast = self.gup_is_fast(ctx, task);
+        let ready = |_, v| self.gup_usable(ctx, v, write, fast);
+        if let Some(j) = self.first_out_of_reach(ctx, task, ready) {
+            let index = self.tasks[task].iter_pos + j;
+            let v = ctx.scenario.tasks[task].buffer[index as usize] as usize;
+            let refused =
+                self.tasks[task].nofault || fast || ctx.scenario.vpages[v].kind == VpageKind::Io;
+            // FOLL_NOFAULT stops the fault, not the lock (I21).
+            if refused && !fast && !self.mmap_readable(ctx, task) {
+                return Step::Blocked;
+            }
+            self.tasks[task].window = j;
+            if !refused {
+                self.tasks[task].fault = Fault::Begin;
+                return self.fault_begin_or_undo(ctx, task, sink);
+            }
+            if ctx.scenario.vpages[v].kind != VpageKind::Io {
                 sink.event(Event::NoFault {
                     task: task as u8,
                     vpage: v as u8,
                 });
-                self.access_failed(ctx, task, Val::EFAULT, sink);
-                return Step::Taken;
             }
-            if ctx.scenario.switches.gup_window {
-                self.pin(task, index, Pinned::Live, sink);
-                return Step::Taken;
+            self.access_failed(ctx, task, Val::EFAULT, sink);
+            return Step::Taken;
+        }
+        let index = self.tasks[task].iter_pos as usize;
+        if !self.tasks[task].pins[index].is_used() && ctx.scenario.switches.gup_window {
+            self.pin(task, index, Pinned::Live, sink);
+            return Step::Taken;
+        }
+        for _ in 0..self.unit(ctx, task) {
+            let index = self.tasks[task].iter_pos as usize;
+            let v = ctx.scenario.tasks[task].buffer[index] as usize;
+            self.move_page(ctx, task, v, write, sink);
+        }
+        if self.tasks[task].iter_count == 0 {
+            self.dio_complete(ctx, task, sink);
+        }
+        Step::Taken
+    }
+
+    /// One page of a direct transfer that has no block (I9). A read zeroes the buffer
+    /// by the CPU; a write goes through the page cache instead.
+    fn dio_hole<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        v: usize,
+        write: bool,
+        sink: &mut S,
+    ) -> Step {
+        if !write {
+            match self.tasks[task].moved {
+                0 => self.builtin_fails(ctx, task, Val::ENOTBLK, sink),
+                _ => self.dio_complete(ctx, task, sink),
             }
+            return Step::Taken;
+        }
+        let pinned = self.tasks[task].pins[self.tasks[task].iter_pos as usize].is_used();
+        if !pinned && !self.pte_usable(v, write) {
+            return self.copy_faults(ctx, task, v, sink);
         }
         self.move_page(ctx, task, v, write, sink);
         if self.tasks[task].iter_count == 0 {
@@ -449,8 +597,11 @@ impl Node {
         let Some((v, write)) = self.current_access(ctx, task) else {
             return Step::Blocked;
         };
-        let pinned = self.tasks[task].pins[self.tasks[task].iter_pos as usize].is_used();
-        if !pinned && !self.pte_usable(v, write) {
+        let ready = |_, v| self.pte_usable(v, write);
+        if let Some(j) = self.first_out_of_reach(ctx, task, ready) {
+            let index = self.tasks[task].iter_pos + j;
+            let v = ctx.scenario.tasks[task].buffer[index as usize] as usize;
+            self.tasks[task].window = j;
             return self.copy_faults(ctx, task, v, sink);
         }
         if self.page_locked(ctx, file, page, Some(task)) {
@@ -561,7 +712,10 @@ impl Node {
         let Some((v, write)) = self.current_access(ctx, task) else {
             return Step::Blocked;
         };
-        if !write && self.pte_usable(v, write) {
+        let flags = self.fault_in_flags(ctx, task);
+        let skipped = flags.has(FaultInFlags::COARSE) && !self.fault_in_looks(ctx, task)
+            || flags.has(FaultInFlags::GUP) && ctx.scenario.vpages[v].kind == VpageKind::Io;
+        if skipped || !write && self.pte_usable(v, write) {
             self.page_done(ctx, task, sink);
             return Step::Taken;
         }
@@ -577,6 +731,15 @@ impl Node {
         self.fault_begin_or_undo(ctx, task, sink)
     }
 
+    /// Does a coarse fault-in look at the page it is at: the first, or one that begins a
+    /// chunk of the file?
+    fn fault_in_looks(&self, ctx: &Ctx<'_>, task: usize) -> bool {
+        let spec = &ctx.scenario.tasks[task];
+        let t = &self.tasks[task];
+        let page = spec.first_page + t.ki_pos + t.moved;
+        t.moved == 0 || page.is_multiple_of(ctx.scenario.files[spec.file as usize].chunk)
+    }
+
     /// One page of a fault-in or pin is done.
     fn page_done<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
         self.tasks[task].moved += 1;
@@ -590,7 +753,7 @@ impl Node {
         let Some((v, write)) = self.current_access(ctx, task) else {
             return Step::Blocked;
         };
-        if self.pte_usable(v, write) {
+        if self.gup_usable(ctx, v, write, false) {
             let index = (self.tasks[task].iter_pos + self.tasks[task].moved) as usize;
             let op = ctx.program.code[self.tasks[task].pc as usize].op;
             let how = match op {
@@ -599,6 +762,13 @@ impl Node {
             };
             self.pin(task, index, how, sink);
             self.page_done(ctx, task, sink);
+            return Step::Taken;
+        }
+        if ctx.scenario.vpages[v].kind == VpageKind::Io {
+            if !self.mmap_readable(ctx, task) {
+                return Step::Blocked;
+            }
+            self.access_failed(ctx, task, Val::EFAULT, sink);
             return Step::Taken;
         }
         self.tasks[task].fault = Fault::Begin;
@@ -628,8 +798,18 @@ impl Node {
     /// A fault was served; the access repeats, except that a writeable fault-in
     /// takes any success for presence (fixup_user_fault).
     pub(crate) fn access_served<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
-        if self.tasks[task].sub == Sub::FaultIn && ctx.fault_in_writes(self.tasks[task].pc) {
-            self.page_done(ctx, task, sink);
+        match self.tasks[task].sub {
+            Sub::FaultIn if ctx.fault_in_writes(self.tasks[task].pc) => {
+                // Get-user-pages looks again.
+                let again = self.current_access(ctx, task).is_some_and(|(v, write)| {
+                    self.accesses_by_gup(ctx, task) && !self.gup_usable(ctx, v, write, false)
+                });
+                if !again {
+                    self.page_done(ctx, task, sink);
+                }
+            }
+            Sub::DioPage | Sub::WritePage => self.tasks[task].window = 0,
+            _ => {}
         }
     }
 
@@ -658,6 +838,9 @@ impl Node {
             }
         });
         self.tasks[task].saw_bad |= genuine;
+        if matches!(self.tasks[task].sub, Sub::DioPage | Sub::WritePage) {
+            self.tasks[task].window = 0;
+        }
         match self.tasks[task].sub {
             Sub::DioPage => self.dio_refused(ctx, task, error, genuine, sink),
             Sub::ReadPage if self.tasks[task].moved > 0 => self.builtin_ends(ctx, task, sink),
@@ -687,22 +870,35 @@ impl Node {
         genuine: bool,
         sink: &mut S,
     ) {
-        let partial = matches!(
-            ctx.program.code[self.tasks[task].pc as usize].op,
-            Op::DioRw { partial: true, .. }
-        );
+        let op = ctx.program.code[self.tasks[task].pc as usize].op;
+        let partial = matches!(op, Op::DioRw { partial: true, .. });
+        let rewind = matches!(op, Op::DioRw { rewind: true, .. });
+        let flags = self.dio_flags(ctx, task);
+        let hole = self.copies_to_hole(ctx, task);
+        let unaligned = ctx.scenario.tasks[task].unaligned;
         let t = &mut self.tasks[task];
+        // A hole is mapped once more and copied to once more.
+        let extra = if hole { 1 } else { DIO_EXTRA_ATTEMPTS };
+        // Copies have no channel for another error than "short".
+        let error = if hole { Val::EFAULT } else { error };
         // A bad page stays bad: asking again changes nothing.
-        if t.moved > 0 && !genuine && t.attempts < DIO_EXTRA_ATTEMPTS {
+        if t.moved > 0 && !genuine && t.attempts < extra {
             t.attempts += 1;
+        } else if hole && !flags.has(DioFlags::HOLE_EFAULT) {
+            // "Nothing copied" looks like the end of the file.
+            self.dio_complete(ctx, task, sink);
         } else if t.moved > 0 && partial && error == Val::EFAULT {
             self.dio_complete(ctx, task, sink);
         } else {
             // The error wins over progress; the iterator stays advanced unless it is
             // taken back, the file position does not move.
-            let op = ctx.program.code[self.tasks[task].pc as usize].op;
-            if let Op::DioRw { rewind: true, .. } = op {
-                let t = &mut self.tasks[task];
+            let offset = t.nofault || flags.has(DioFlags::FAST);
+            let offset = offset && unaligned && t.iter_pos == 0 && !hole;
+            let error = match offset && flags.has(DioFlags::OFFSET_ERRNO) {
+                true => Val::EIO,
+                false => error,
+            };
+            if rewind {
                 t.iter_pos -= t.moved;
                 t.iter_count += t.moved;
             }
@@ -798,8 +994,16 @@ impl Node {
             t.moved as usize
         };
         let mut bits = 0;
-        let at_bad_page =
-            first_missing < asked && self.is_bad(ctx, spec.buffer[first_missing] as usize);
+        // What is moved together is missing together (I22).
+        let chunk = match spec.op.is_io() {
+            true => ctx.scenario.files[spec.file as usize].chunk as usize,
+            false => 1,
+        };
+        let in_chunk = (spec.first_page as usize + first_missing) % chunk;
+        let missing = first_missing..asked.min(first_missing + chunk - in_chunk);
+        let at_bad_page = missing
+            .into_iter()
+            .any(|i| self.is_bad(ctx, spec.buffer[i] as usize));
         match value.as_size() {
             Some(count) => {
                 let count = count as usize;

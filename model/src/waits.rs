@@ -120,12 +120,14 @@ pub fn cycle(cluster: &Cluster, state: &State) -> Option<Vec<Waiter>> {
     graph(cluster, state).cycle()
 }
 
-/// Every cycle goes through a task that sleeps in the kernel.
+/// Every cycle goes through a task that sleeps in the kernel: in `gfs2_glock_nq`, or in a
+/// fault handler for i_rwsem.
 fn somebody_sleeps(cluster: &Cluster, state: &State) -> bool {
     let scenario = cluster.scenario();
     (0..scenario.tasks.len()).any(|t| {
         let task = &state.nodes[scenario.node_of(t)].tasks[t];
-        task.wait != Wait::No
+        let at = || cluster.program().code[task.nested_pc as usize].op;
+        task.wait != Wait::No || task.fault == Fault::Handler && at() == Op::InodeLock
     })
 }
 
@@ -256,13 +258,13 @@ impl Builder<'_> {
             self.edge_to_mm_writers(t, n);
         } else if task.sub == Sub::MmQueued {
             self.edge_to_mm_readers(t, n);
-        } else if node.runs_design(&ctx, t)
-            && task.fault == Fault::None
-            && let Op::InodeLock = ctx.program.code[task.pc as usize].op
+        } else if node.runs_code(&ctx, t)
+            && let Op::InodeLock = ctx.program.code[node.frame_pc(t) as usize].op
         {
             let owner = node.rwsem[node.frame_file(&ctx, t)];
             if let Some(owner) = owner.checked_sub(1) {
-                self.add(me, Waiter::Task(owner));
+                // Also of itself: a fault on a page of the file it has locked.
+                self.edges[me.index()] |= 1 << Waiter::Task(owner).index();
             }
         }
     }
@@ -481,12 +483,6 @@ fn blocks(rule: MayGrant, holder: &Holder, new: &Holder) -> bool {
 fn waits_to_read_mmap(ctx: &Ctx<'_>, node: &Node, t: usize) -> bool {
     let task = &node.tasks[t];
     let in_fault = task.fault == Fault::Begin;
-    let in_gup = task.sub == Sub::DioPage
-        && task.fault == Fault::None
-        && task.nofault
-        && !task.pins[task.iter_pos as usize].is_used()
-        && node
-            .current_access(ctx, t)
-            .is_some_and(|(v, write)| !node.pte_usable(v, write));
+    let in_gup = task.fault == Fault::None && node.gup_walks_slowly(ctx, t);
     (in_fault || in_gup) && !node.mmap_readable(ctx, t)
 }

@@ -303,6 +303,21 @@ warning!(
     )
 );
 
+mistake!(
+    fault_in_that_reads_by_gup,
+    mine(
+        "\ndirect_write(file, iter):\n left = fault_in_iov_iter_readable iter iter.count gup\n return left\n"
+    )
+);
+mistake!(
+    an_option_of_another_operation,
+    direct_read(" ret = iomap_dio_rw file iter hole_efault fast whole_chunks\n return ret\n")
+);
+mistake!(
+    an_option_for_a_variable,
+    direct_read(" coarse = 1\n return coarse\n")
+);
+
 // What is taken must be given back
 
 mistake!(

@@ -355,6 +355,31 @@ tasks = [{ op = "load", buffer = { shared = "F1" } }]
 "#;
 
 #[test]
+fn blocks_and_user_memory_that_cannot_be() {
+    let written = "[files.F1]\nholes = [0]\n[[tasks]]\nop = \"direct_write\"\nfile = \"F1\"\n\
+                   buffer = { zero = true }\n[[tasks]]\nop = \"direct_read\"\nfile = \"F1\"\n\
+                   buffer = { io = \"absent\" }\n";
+    let mapped = "[files.F1]\nholes = [0]\n[[tasks]]\nop = \"direct_read\"\nfile = \"F1\"\n\
+                  buffer = { shared = \"F1\" }\n";
+    insta::assert_snapshot!(errors(&[
+        &edited("pages = 3", "pages = 3\nholes = [3]"),
+        &edited("pages = 3", "pages = 3\nholes = [1, 1]"),
+        &edited("pages = 3", "pages = 3\nholes = [4]"),
+        &edited("pages = 3", "pages = 3\nchunk = 4"),
+        &edited("pages = 3", "pages = 3\nchunk = 0"),
+        &edited("pages = 3", "pages = 3\nchunk = 2").replace("window = false", "window = true"),
+        &edited("node = 2\nop", "node = 2\nunaligned = true\nop"),
+        &edited("anon = \"absent\"", "anon = \"ro\""),
+        &edited("anon = \"absent\"", "io = \"unmarked\""),
+        &edited("anon = \"absent\"", "io = \"absent\", pte = \"rw\""),
+        &edited("anon = \"absent\"", "zero = false"),
+        &edited("anon = \"absent\"", "zero = true, page = 1"),
+        written,
+        mapped,
+    ]));
+}
+
+#[test]
 fn initial_states_that_cannot_be() {
     insta::assert_snapshot!(edits(&[
         // Modes of two nodes.

@@ -69,7 +69,7 @@ static SHIPPED: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 /// Pieces of scenario files, right and wrong.
-const PIECES: [&str; 46] = [
+const PIECES: [&str; 54] = [
     "[files.F1]\n",
     "[files.F2]\n",
     "[[tasks]]\n",
@@ -102,6 +102,14 @@ const PIECES: [&str; 46] = [
     "{ shared = \"F1\" }",
     "{ anon = \"present\" }",
     "{ bad = true }",
+    "{ zero = true }",
+    "{ io = \"absent\" }",
+    "\"unmarked\"",
+    "holes = ",
+    "chunk = ",
+    "unaligned = ",
+    "true",
+    "\"direct_write\"",
     "{ node1 = ",
     "0",
     "1",

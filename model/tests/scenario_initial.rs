@@ -77,8 +77,8 @@ fn mapped(s: &Scenario, initial: &Initial, vpage: usize) -> bool {
     spec.initial.contains(&pte)
         && match (spec.kind, pte) {
             (_, Pte::None) => true,
-            (VpageKind::Bad, _) | (VpageKind::Anon, Pte::Ro) => false,
-            (VpageKind::Anon, Pte::Rw) => true,
+            (VpageKind::Bad | VpageKind::Zero, _) | (VpageKind::Io, Pte::Ro) => false,
+            (VpageKind::Anon, _) | (VpageKind::Io, Pte::Rw) => true,
             (VpageKind::Shared { file, page }, Pte::Rw) => {
                 under((file, page)) == (Mode::Ex, Page::Dirty, true)
             }
@@ -147,6 +147,8 @@ fn vpage(mms: u8, files: u8) -> impl Strategy<Value = VpageSpec> {
         (0..files, 0..3u8).prop_map(|(file, page)| VpageKind::Shared { file, page }),
         (0..files, 0..3u8).prop_map(|(file, page)| VpageKind::Private { file, page }),
         Just(VpageKind::Anon),
+        Just(VpageKind::Zero),
+        Just(VpageKind::Io),
         Just(VpageKind::Bad),
     ];
     (0..mms, kind, some(&PTES)).prop_map(|(mm, kind, initial)| VpageSpec { mm, kind, initial })
@@ -165,6 +167,8 @@ fn scenario(nodes: u8, files: usize, pages: u8) -> impl Strategy<Value = Scenari
             pages,
             modes,
             cached,
+            holes: 0,
+            chunk: 1,
         });
     (
         proptest::collection::vec(file, files),

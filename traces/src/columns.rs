@@ -11,7 +11,7 @@ use crate::history::History;
 use crate::line::{Actor, DesignLine};
 use crate::names::Names;
 use crate::wrap::{wrap, wrap_call};
-use glock_model::scenario::{Page, Pte};
+use glock_model::scenario::{Page, Pte, VpageKind};
 use std::collections::BTreeMap;
 
 /// Width of a terminal.
@@ -214,6 +214,9 @@ fn node_initially(history: &History, names: &Names<'_>, n: usize) -> String {
     for (v, pte) in node.ptes.iter().enumerate() {
         match pte {
             Pte::None => {}
+            Pte::Ro if scenario.vpages[v].kind == VpageKind::Anon => {
+                parts.push(format!("{} not marked dirty", names.vpage_of_mm(v as u8)));
+            }
             Pte::Ro => parts.push(format!("{} read-only", names.vpage_of_mm(v as u8))),
             Pte::Rw => parts.push(format!("{} writable", names.vpage_of_mm(v as u8))),
         }

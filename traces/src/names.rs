@@ -65,6 +65,8 @@ impl<'a> Names<'a> {
                 format!("private {}[{page}]", self.mapping(file))
             }
             VpageKind::Anon => "anon".to_string() + &self.ordinal(vpage),
+            VpageKind::Zero => "zero page".to_string() + &self.ordinal(vpage),
+            VpageKind::Io => "device".to_string() + &self.ordinal(vpage),
             VpageKind::Bad => "bad".to_string() + &self.ordinal(vpage),
         }
     }

@@ -170,7 +170,7 @@ impl NodeLayout {
         NodeLayout {
             rank,
             vpages: vpages(|_| true),
-            copied: vpages(|kind| matches!(kind, VpageKind::Private { .. })),
+            copied: vpages(|kind| matches!(kind, VpageKind::Private { .. } | VpageKind::Zero)),
             bad: only_if(makes_pages_bad(scenario), vpages(|_| true)),
             open_files: open_files.fold(0, |all, open| all | 1 << open),
             rwsem: only_if(locks_inodes, up_to(tasks.len())),
@@ -206,6 +206,8 @@ impl TaskLayout {
                 Op::FaultIn { .. } | Op::FaultInReadable { .. } | Op::Pin { .. }
             )
         };
+        // A page of a chunk that has to be faulted in first.
+        let chunks = (direct || writes) && scenario.files[spec.file as usize].chunk > 1;
         TaskLayout {
             vars: vars(program, &own),
             pcs: Places::new(program, &own),
@@ -213,7 +215,7 @@ impl TaskLayout {
             count,
             io_count: only_if(spec.op.is_io(), count),
             extent_moved: only_if(writes, count),
-            window: only_if(does(has_window), count),
+            window: only_if(does(has_window) || chunks, count),
             attempts: only_if(direct && spec.buffer.len() > 1, ALL),
             error: only_if(writes, ALL),
             faults_off: anywhere(|op| op == Op::PagefaultDisable),

@@ -273,7 +273,7 @@ pub(super) fn cycle_within(code: &[Op], part: &[bool]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::{Cmp, Val};
+    use crate::program::{Cmp, DioFlags, Val};
     use proptest::prelude::*;
 
     const VARS: u8 = 3;
@@ -297,7 +297,8 @@ mod tests {
                 to,
                 partial: true,
                 rewind: false,
-                done
+                done,
+                flags: DioFlags::NONE,
             }),
             (operand(), operand(), 0..len).prop_map(|(a, b, then)| Op::Branch {
                 a,

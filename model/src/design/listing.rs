@@ -1,8 +1,8 @@
 //! The compiled code in readable form.
 
 use crate::program::{
-    Arith, Cmp, DemoteRule, Entry, GhError, MayGrant, Op, Operand, Pc, Place, Program, Target,
-    TryRule, Val, Var, WeakRule,
+    Arith, Cmp, DemoteRule, DioFlags, Entry, FaultInFlags, GhError, MayGrant, Op, Operand, Pc,
+    Place, Program, Target, TryRule, Val, Var, WeakRule,
 };
 use std::fmt::Write;
 
@@ -149,6 +149,7 @@ impl Program {
                 partial,
                 rewind,
                 done,
+                flags,
             } => {
                 let partial = match (partial, rewind) {
                     (true, _) => " partial",
@@ -156,20 +157,35 @@ impl Program {
                     _ => "",
                 };
                 let done = done.map_or(String::new(), |d| format!(" done {}", var(d)));
-                format!("{} = iomap_dio_rw file iter{partial}{done}", var(to))
+                let flags = options(&DioFlags::NAMES, |f| flags.has(f));
+                format!("{} = iomap_dio_rw file iter{partial}{done}{flags}", var(to))
             }
             Op::ReadIter { to, noio } => {
                 let noio = if noio { " noio" } else { "" };
                 format!("{} = generic_file_read_iter file iter{noio}", var(to))
             }
-            Op::BufferedWrite { to, keep_pos } => {
+            Op::BufferedWrite {
+                to,
+                keep_pos,
+                whole_chunks,
+            } => {
                 let keep = if keep_pos { " keep_pos" } else { "" };
-                format!("{} = iomap_file_buffered_write file iter{keep}", var(to))
-            }
-            Op::FaultIn { to, write, window } => {
-                let kind = if write { "writeable" } else { "readable" };
+                let whole = if whole_chunks { " whole_chunks" } else { "" };
                 format!(
-                    "{} = fault_in_iov_iter_{kind} iter {}",
+                    "{} = iomap_file_buffered_write file iter{keep}{whole}",
+                    var(to)
+                )
+            }
+            Op::FaultIn {
+                to,
+                write,
+                window,
+                flags,
+            } => {
+                let kind = if write { "writeable" } else { "readable" };
+                let flags = options(&FaultInFlags::NAMES, |f| flags.has(f));
+                format!(
+                    "{} = fault_in_iov_iter_{kind} iter {}{flags}",
                     var(to),
                     operand(window)
                 )
@@ -235,6 +251,12 @@ impl Program {
             Operand::PagefaultDisabled => "pagefault_disabled".into(),
         }
     }
+}
+
+/// The words of the options that are set, each with a blank before it.
+fn options<T: Copy>(names: &[(&str, T)], is_set: impl Fn(T) -> bool) -> String {
+    let set = names.iter().filter(|(_, flag)| is_set(*flag));
+    set.map(|(name, _)| format!(" {name}")).collect()
 }
 
 fn cmp_name(cmp: Cmp) -> &'static str {

@@ -38,6 +38,7 @@ pub struct Statement {
 pub(super) enum Scope {
     Anywhere,
     Transfers,
+    TransfersAndFault,
     Fault,
     Mkwrite,
     Faults,
@@ -54,6 +55,7 @@ impl Scope {
         match self {
             Scope::Anywhere => true,
             Scope::Transfers => transfer,
+            Scope::TransfersAndFault => transfer || entry == Entry::Fault,
             Scope::Fault => entry == Entry::Fault,
             Scope::Mkwrite => entry == Entry::PageMkwrite,
             Scope::Faults => matches!(entry, Entry::Fault | Entry::PageMkwrite),
@@ -66,6 +68,9 @@ impl Scope {
         match self {
             Scope::Anywhere => "any function",
             Scope::Transfers => "direct_read, direct_write, buffered_read and buffered_write",
+            Scope::TransfersAndFault => {
+                "direct_read, direct_write, buffered_read, buffered_write and fault"
+            }
             Scope::Fault => "fault",
             Scope::Mkwrite => "page_mkwrite",
             Scope::Faults => "fault and page_mkwrite",
@@ -159,6 +164,7 @@ impl Kernel {
     pub(super) fn scope(self) -> Scope {
         match self {
             Kernel::GlockNq | Kernel::GlockDq => Scope::Anywhere,
+            Kernel::InodeLock | Kernel::InodeUnlock => Scope::TransfersAndFault,
             Kernel::FilemapFault => Scope::Fault,
             Kernel::DirtyPage => Scope::Mkwrite,
             Kernel::UnlockPage => Scope::Pages,
@@ -193,7 +199,7 @@ impl Kernel {
 }
 
 /// Words with a meaning of their own; no variable, label or helper may have one.
-pub(super) const KEYWORDS: [&str; 24] = [
+pub(super) const KEYWORDS: [&str; 31] = [
     "if",
     "goto",
     "return",
@@ -210,6 +216,13 @@ pub(super) const KEYWORDS: [&str; 24] = [
     "keep_pos",
     "done",
     "noio",
+    "fast",
+    "hole_efault",
+    "offset_errno",
+    "whole_chunks",
+    "gup",
+    "coarse",
+    "overreports",
     "min",
     "max",
     "held",
@@ -377,7 +390,9 @@ const STATEMENTS: &[Statement] = &[
         group: Group::Kernel,
         syntax: "inode_lock FILE",
         meaning: "Takes the inode's i_rwsem for writing: one writer of a file at a time on \
-                  a node.",
+                  a node. In `fault` it is the mapped file's, and stands for the lock of a \
+                  range in file systems that have one; a task that holds it already waits \
+                  for itself.",
         rules: &["I2", "I4"],
     },
     Statement {
@@ -413,14 +428,22 @@ const STATEMENTS: &[Statement] = &[
     Statement {
         name: "iomap_dio_rw",
         group: Group::Kernel,
-        syntax: "VAR = iomap_dio_rw FILE ITER [partial|rewind] [done VAR]",
+        syntax: "VAR = iomap_dio_rw FILE ITER [partial|rewind] [done VAR] [fast] [hole_efault] \
+                 [offset_errno]",
         meaning: "Direct transfer, page by page: flushes the file range, gets the user \
                   pages, moves them. Result: pages moved, or an error; -ENOTBLK from a write \
                   means \"do it buffered\". A later page's -EFAULT overrides the pages moved \
                   before (iterator advanced, file position not), unless `partial` turns it \
                   into a short count, or `rewind` takes the iterator back to where the call \
-                  found it. `done`: pages of earlier calls, added to the result.",
-        rules: &["I1", "I1b", "I2", "X1", "I13", "M4"],
+                  found it. `done`: pages of earlier calls, added to the result. A \
+                  hole is zeroed by the CPU, so pagefault_disable counts there and \
+                  iter.nofault does not; if that fails the transfer ends as at the end of \
+                  the file, unless `hole_efault` makes it -EFAULT. `fast`: the page tables \
+                  are looked at without mmap_lock, nothing is faulted in, and the zero page \
+                  is refused. `offset_errno`: if not even the first page of a buffer that \
+                  begins in mid-page can be had, the error is some other than -EFAULT (-EIO \
+                  stands for all of them).",
+        rules: &["I1", "I1b", "I2", "X1", "I13", "I21", "M4"],
     },
     Statement {
         name: "generic_file_read_iter",
@@ -434,28 +457,35 @@ const STATEMENTS: &[Statement] = &[
     Statement {
         name: "iomap_file_buffered_write",
         group: Group::Kernel,
-        syntax: "VAR = iomap_file_buffered_write FILE ITER [keep_pos]",
+        syntax: "VAR = iomap_file_buffered_write FILE ITER [keep_pos] [whole_chunks]",
         meaning: "Copies into the page cache, extent by extent, between the design's \
                   iomap_begin and iomap_end: each page of the source is touched first, then \
                   copied with faults disabled. Result: pages written, or the error if none. \
                   With `keep_pos` the file position stays, and it is for the caller to move \
-                  iter.pos.",
+                  iter.pos. With `whole_chunks` nothing of a chunk of the file is copied \
+                  unless all of its source can be reached (until v5.17).",
         rules: &["I4", "I14", "M6"],
     },
     Statement {
         name: "fault_in_iov_iter_readable",
         group: Group::Kernel,
-        syntax: "[VAR =] fault_in_iov_iter_readable ITER N",
+        syntax: "[VAR =] fault_in_iov_iter_readable ITER N [coarse]",
         meaning: "Touches up to N pages of the iterator for reading. Result: how many of the \
-                  N are not accessible. Nothing keeps the pages there.",
+                  N are not accessible. Nothing keeps the pages there. With `coarse` only \
+                  the page it begins with and the first of each further chunk of the file \
+                  are touched, and the others are taken to be like them.",
         rules: &["I20", "M9"],
     },
     Statement {
         name: "fault_in_iov_iter_writeable",
         group: Group::Kernel,
-        syntax: "[VAR =] fault_in_iov_iter_writeable ITER N",
+        syntax: "[VAR =] fault_in_iov_iter_writeable ITER N [gup] [coarse] [overreports]",
         meaning: "Resolves write faults on up to N pages of the iterator without changing \
-                  data. Result: how many of the N are not accessible.",
+                  data. Result: how many of the N are not accessible. `gup`: by \
+                  get-user-pages, which leaves an entry that is there unmarked and passes \
+                  over device memory (before v5.17). `coarse`: as for readable. \
+                  `overreports`: if a page behind the first fails the result is 0 (v5.17 to \
+                  v6.14).",
         rules: &["I20", "M9"],
     },
     Statement {

@@ -80,7 +80,21 @@ impl Scenario {
         };
         let modes = each_node(&spec.modes, modes);
         let cached = each_node(&spec.cached, cached);
-        format!("{}: {pages}; {modes}; {cached}", spec.name)
+        let mut text = format!("{}: {pages}; {modes}; {cached}", spec.name);
+        let holes: Vec<String> = (0..MAX_PAGES)
+            .filter(|q| spec.is_hole(*q))
+            .map(|q| q.to_string())
+            .collect();
+        let holes: Vec<&str> = holes.iter().map(String::as_str).collect();
+        match holes[..] {
+            [] => {}
+            [hole] => text += &format!("; page {hole} is a hole"),
+            _ => text += &format!("; pages {} are holes", joined(&holes, "and")),
+        }
+        if spec.chunk > 1 {
+            text += &format!("; {} pages of a buffer to a block", spec.chunk);
+        }
+        text
     }
 
     fn describe_task(&self, task: &TaskSpec) -> String {
@@ -110,6 +124,9 @@ impl Scenario {
             text += &format!(" {} {}", preposition(task.op), pages.join(", "));
         }
         let shared = |t: &&TaskSpec| t.open_file == task.open_file && t.name != task.name;
+        if task.unaligned {
+            text += ", from mid-page on";
+        }
         if let Some(other) = self.tasks.iter().find(shared) {
             text += &format!(", through the open file of {}", other.name);
         }
@@ -120,13 +137,19 @@ impl Scenario {
         let spec = &self.vpages[vpage as usize];
         match spec.kind {
             VpageKind::Bad => "a bad page".into(),
-            VpageKind::Anon => {
+            VpageKind::Zero => "anonymous memory never written to".into(),
+            VpageKind::Anon | VpageKind::Io => {
                 let names = spec.initial.iter().map(|p| match p {
                     Pte::None => "absent",
-                    _ => "present",
+                    Pte::Ro => "present, not marked accessed and dirty",
+                    Pte::Rw => "present",
                 });
                 let names: Vec<&str> = names.collect();
-                format!("anonymous memory ({})", joined(&names, "or"))
+                let what = match spec.kind {
+                    VpageKind::Io => "device memory",
+                    _ => "anonymous memory",
+                };
+                format!("{what} ({})", joined(&names, "or"))
             }
             VpageKind::Shared { file, page } | VpageKind::Private { file, page } => {
                 let names: Vec<&str> = spec.initial.iter().map(|p| pte_name(*p)).collect();

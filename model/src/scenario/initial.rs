@@ -135,7 +135,8 @@ fn memory_parts(scenario: &Scenario) -> Vec<(usize, Vec<Pte>)> {
         .filter(|(_, v)| v.kind.backing().is_none())
         .map(|(i, v)| {
             let allowed = v.initial.iter().copied().filter(|p| match v.kind {
-                VpageKind::Anon => *p != Pte::Ro,
+                VpageKind::Anon => true,
+                VpageKind::Io => *p != Pte::Ro,
                 _ => *p == Pte::None,
             });
             (i, distinct(allowed))

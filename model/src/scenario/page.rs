@@ -7,10 +7,16 @@ use super::value::{Fields, Read, Value};
 use super::*;
 use std::ops::Range;
 
-const KINDS: [&str; 4] = ["shared", "private", "anon", "bad"];
-const KEYS: [&str; 7] = ["shared", "private", "anon", "bad", "page", "pte", "id"];
+const KINDS: [&str; 6] = ["shared", "private", "anon", "bad", "zero", "io"];
+const KEYS: [&str; 9] = [
+    "shared", "private", "anon", "bad", "zero", "io", "page", "pte", "id",
+];
 const PTES: [(&str, Pte); 3] = [("none", Pte::None), ("ro", Pte::Ro), ("rw", Pte::Rw)];
-const ANON: [(&str, Pte); 2] = [("present", Pte::Rw), ("absent", Pte::None)];
+pub(super) const ANON: [(&str, Pte); 3] = [
+    ("present", Pte::Rw),
+    ("absent", Pte::None),
+    ("unmarked", Pte::Ro),
+];
 
 /// What makes two entries of one address space the same page.
 #[derive(PartialEq, Eq)]
@@ -137,20 +143,29 @@ fn read_entry<'a>(source: Source<'a>, value: &'a Value<'a>, place: &Place) -> Re
     };
     let (kind, initial) = match kind {
         "shared" | "private" => read_mapping(source, &fields, kind, place)?,
+        "io" => {
+            not_mapped(&fields, "device memory")?;
+            let value = fields.need("io", "io = \"present\"")?;
+            (VpageKind::Io, Some(source.words(value, "io", &ANON[..2])?))
+        }
         "anon" => {
             not_mapped(&fields, "an anonymous page")?;
             let value = fields.need("anon", "anon = \"present\"")?;
             (VpageKind::Anon, Some(source.words(value, "anon", &ANON)?))
         }
         _ => {
-            not_mapped(&fields, "a bad page")?;
-            if !fields.boolean("bad", true)? {
-                let span = fields.need("bad", "bad = true")?.span();
+            let (kind_is, what) = match kind {
+                "zero" => (VpageKind::Zero, "the zero page"),
+                _ => (VpageKind::Bad, "a bad page"),
+            };
+            not_mapped(&fields, what)?;
+            if !fields.boolean(kind, true)? {
+                let span = fields.need(kind, "bad = true")?.span();
                 return Err(source
                     .error(span, "this does not say what the page is")
                     .help(EXAMPLES));
             }
-            (VpageKind::Bad, None)
+            (kind_is, None)
         }
     };
     let identity = match (fields.name("id")?, kind) {
@@ -159,6 +174,7 @@ fn read_entry<'a>(source: Source<'a>, value: &'a Value<'a>, place: &Place) -> Re
         (None, _) => Identity::Own,
     };
     let pte = fields.get("pte").or(fields.get("anon"));
+    let pte = pte.or(fields.get("io"));
     Ok(Entry {
         identity,
         kind,

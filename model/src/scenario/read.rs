@@ -126,8 +126,50 @@ fn read<'a>(source: Source<'a>, table: &'a DeTable<'a>) -> Read<Scenario> {
         events,
         switches: read_switches(source, &fields)?,
     };
+    blocks_make_sense(&source, &scenario, &spans)?;
     start::check(&source, &scenario, &spans)?;
     Ok(scenario)
+}
+
+/// Holes stay holes, and pages of a chunk are not pinned one by one: what would need
+/// that is refused.
+fn blocks_make_sense(source: &Source, scenario: &Scenario, spans: &Spans) -> Read<()> {
+    for (index, file) in scenario.files.iter().enumerate() {
+        let does = |wanted: &[OpKind]| {
+            let mut tasks = scenario.tasks.iter();
+            tasks.any(|t| t.file as usize == index && wanted.contains(&t.op))
+        };
+        let written = does(&[OpKind::DirectWrite, OpKind::BufferedWrite]);
+        let refused = |message: String, help: &str| {
+            let span = spans.files[index].clone();
+            Err(source.error(span, message).help(help.to_string()))
+        };
+        if file.holes != 0 && written && does(&[OpKind::DirectRead]) {
+            let message = format!("{} has holes, and is written and read directly", file.name);
+            return refused(
+                message,
+                "a write would fill them, which the model does not keep track of: \
+                 leave out `holes`, the write or the direct read",
+            );
+        }
+        let hole_mapped = scenario.vpages.iter().any(|v| match v.kind {
+            VpageKind::Shared { file: f, page } => f as usize == index && file.is_hole(page.into()),
+            _ => false,
+        });
+        if hole_mapped && does(&[OpKind::DirectRead]) {
+            let message = format!("{} is read directly, and a hole of it mapped", file.name);
+            return refused(
+                message,
+                "a store would fill the hole, which the model does not keep track of: \
+                 map another page, or leave out `holes`",
+            );
+        }
+        if file.chunk > 1 && scenario.switches.gup_window {
+            let message = format!("`chunk` of {} with the switch `gup_window`", file.name);
+            return refused(message, "leave one of them out");
+        }
+    }
+    Ok(())
 }
 
 /// `name`, or the file's name without directory and extension.
@@ -221,7 +263,7 @@ fn read_files<'a>(
             }
         };
         spans.files.push(key.span());
-        let known = ["pages", "mode", "cached"];
+        let known = ["pages", "mode", "cached", "holes", "chunk"];
         let fields = Fields::new(source, table, key.span(), "a file", &known)?;
         files.push(read_file(source, name, &fields, nodes, spans)?);
     }
@@ -242,14 +284,40 @@ fn read_file<'a>(
 ) -> Read<FileSpec> {
     let (modes, at) = per_node(source, fields, nodes, "mode", &MODES, Mode::Un)?;
     spans.modes.push(at);
+    let pages = fields.integer("pages", 1..=MAX_PAGES as u8, 2)?;
     let (cached, at) = per_node(source, fields, nodes, "cached", &CACHED, Page::Absent)?;
     spans.cached.push(at);
     Ok(FileSpec {
         name: name.to_string(),
-        pages: fields.integer("pages", 1..=MAX_PAGES as u8, 2)?,
+        pages,
         modes,
         cached,
+        holes: read_holes(source, fields, name, pages)?,
+        chunk: fields.integer("chunk", 1..=pages, 1)?,
     })
+}
+
+/// `holes`: numbers of pages, each once.
+fn read_holes<'a>(source: Source<'a>, fields: &Fields<'a>, name: &str, pages: u8) -> Read<u8> {
+    let mut holes = 0;
+    for value in fields.get("holes").map_or(Vec::new(), one_or_many) {
+        let page = source.integer(value, "holes", 0..=MAX_PAGES as u8 - 1)?;
+        if page >= pages {
+            let message = format!("{name} has {pages} pages: page {page} is beyond the end");
+            return Err(source
+                .error(value.span(), message)
+                .label("not in the file")
+                .help("a hole is a page of the file, numbered from 0"));
+        }
+        if holes >> page & 1 != 0 {
+            return Err(source
+                .error(value.span(), "`holes` lists this twice")
+                .label("again")
+                .help("leave it out: a page is a hole or not"));
+        }
+        holes |= 1 << page;
+    }
+    Ok(holes)
 }
 
 /// The alternatives of each node and where they stand: one word or list for all,

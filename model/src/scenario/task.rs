@@ -7,7 +7,7 @@ use super::*;
 use std::ops::Range;
 use toml::de::DeValue;
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "name",
     "node",
     "mm",
@@ -16,6 +16,7 @@ const KEYS: [&str; 9] = [
     "page",
     "buffer",
     "open_file",
+    "unaligned",
     "environment",
 ];
 
@@ -126,6 +127,7 @@ impl<'a> Tasks<'a> {
             first_page,
             buffer,
             open_file,
+            unaligned: self.unaligned(&fields, op)?,
             environment: fields.boolean("environment", false)?,
         });
         Ok(())
@@ -254,6 +256,15 @@ impl<'a> Tasks<'a> {
                 )));
         }
         Ok((file, first))
+    }
+
+    /// `unaligned`: only direct I/O can tell.
+    fn unaligned(&self, fields: &Fields<'a>, op: OpKind) -> Read<bool> {
+        if !matches!(op, OpKind::DirectRead | OpKind::DirectWrite) {
+            let why = format!("is not for {}", op.name());
+            fields.refuse("unaligned", &why, "it is about direct reads and writes")?;
+        }
+        fields.boolean("unaligned", false)
     }
 
     /// `open_file`: by default one of its own.

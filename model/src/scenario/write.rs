@@ -2,6 +2,7 @@
 //! defaults of single tasks is written out, so that the text keeps its meaning
 //! when a default changes.
 
+use super::page::ANON;
 use super::read::{CACHED, LOCK_OBJECTS, LOCKS, MODES};
 use super::*;
 use std::fmt::Write;
@@ -18,6 +19,16 @@ impl Scenario {
             let _ = writeln!(out, "pages = {}", file.pages);
             let _ = writeln!(out, "mode = {}", per_node(&file.modes, &MODES));
             let _ = writeln!(out, "cached = {}", per_node(&file.cached, &CACHED));
+            if file.holes != 0 {
+                let holes: Vec<String> = (0..MAX_PAGES)
+                    .filter(|q| file.is_hole(*q))
+                    .map(|q| q.to_string())
+                    .collect();
+                let _ = writeln!(out, "holes = [{}]", holes.join(", "));
+            }
+            if file.chunk != 1 {
+                let _ = writeln!(out, "chunk = {}", file.chunk);
+            }
         }
         for task in &self.tasks {
             self.write_task(&mut out, task);
@@ -68,6 +79,9 @@ impl Scenario {
         if sharers.count() > 1 {
             let _ = writeln!(out, "open_file = \"fd{}\"", task.open_file);
         }
+        if task.unaligned {
+            let _ = writeln!(out, "unaligned = true");
+        }
         if task.environment {
             let _ = writeln!(out, "environment = true");
         }
@@ -84,11 +98,9 @@ impl Scenario {
                     kind_name(self.vpages[index].kind)
                 )
             }
-            VpageKind::Anon => {
-                let names = [("present", Pte::Rw), ("absent", Pte::None)];
-                format!("anon = {}", list(&page.initial, &names))
-            }
-            VpageKind::Bad => "bad = true".to_string(),
+            VpageKind::Anon => format!("anon = {}", list(&page.initial, &ANON)),
+            VpageKind::Io => format!("io = {}", list(&page.initial, &ANON)),
+            kind => format!("{} = true", kind_name(kind)),
         };
         if page.kind.backing().is_some() {
             let ptes: Vec<String> = page
@@ -170,6 +182,8 @@ pub(super) fn kind_name(kind: VpageKind) -> &'static str {
         VpageKind::Shared { .. } => "shared",
         VpageKind::Private { .. } => "private",
         VpageKind::Anon => "anon",
+        VpageKind::Zero => "zero",
+        VpageKind::Io => "io",
         VpageKind::Bad => "bad",
     }
 }

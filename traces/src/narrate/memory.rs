@@ -5,7 +5,7 @@ use crate::glock_text::{engine, pte_change};
 use crate::names;
 use glock_model::event::Event;
 use glock_model::program::{Op, Val};
-use glock_model::scenario::{OpKind, Pte};
+use glock_model::scenario::{OpKind, Pte, VpageKind};
 use glock_model::task::{Sub, Task};
 
 impl Narrator<'_> {
@@ -14,8 +14,9 @@ impl Narrator<'_> {
         let spec = &self.cluster.scenario().tasks[task as usize];
         let fills = self.names.fills_buffer(task);
         let (index, write) = match t.sub {
-            Sub::DioPage | Sub::ReadPage => (t.iter_pos, fills),
-            Sub::WritePage => (t.iter_pos, false),
+            Sub::DioPage => (t.iter_pos + t.window, fills),
+            Sub::ReadPage => (t.iter_pos, fills),
+            Sub::WritePage => (t.iter_pos + t.window, false),
             Sub::FaultIn => {
                 let op = self.cluster.program().code[t.pc as usize].op;
                 let write = matches!(op, Op::FaultIn { write: true, .. });
@@ -43,7 +44,8 @@ impl Narrator<'_> {
                     0 => String::new(),
                     n => format!("asked {} times", n + 1),
                 };
-                self.say_more(me, format!("{page} is not mapped, no fault"), asked);
+                let why = self.why_not(scene, vpage);
+                self.say_more(me, format!("{page} {why}"), asked);
             }
             Event::Genuine { vpage, .. } => {
                 let told =
@@ -52,8 +54,33 @@ impl Narrator<'_> {
                     self.say_here(me, format!("{} is bad", self.names.vpage(vpage)), "");
                 }
             }
+            // Get-user-pages refuses device memory, whatever is mapped and allowed.
+            Event::Spurious { vpage, .. } if self.is_device(vpage) => {
+                let told = |e: &Event| matches!(e, Event::NoFault { .. });
+                if !scene.events[..i].iter().any(told) {
+                    let text = format!("{} is refused", self.names.vpage(vpage));
+                    self.say_more(me, text, "");
+                }
+            }
             Event::PteSet { vpage, pte } => self.pte_set(scene, vpage, pte),
             _ => self.transfer_detail(scene, i, event),
+        }
+    }
+
+    fn is_device(&self, vpage: u8) -> bool {
+        self.cluster.scenario().vpages[vpage as usize].kind == VpageKind::Io
+    }
+
+    /// Why a page cannot be reached without a fault. Most are not mapped, or not for
+    /// the access; the others would not be, however often they are faulted in (I11).
+    fn why_not(&self, scene: &Scene<'_>, vpage: u8) -> &'static str {
+        let scenario = self.cluster.scenario();
+        let node = scenario.node_of(scene.task as usize);
+        let spec = &scenario.vpages[vpage as usize];
+        match (spec.kind, scene.before.nodes[node].ptes[vpage as usize]) {
+            (VpageKind::Zero, Pte::Ro) => "has a special entry, no fault",
+            (VpageKind::Anon, Pte::Ro) => "is not marked dirty, no fault",
+            _ => "is not mapped, no fault",
         }
     }
 

@@ -6,7 +6,7 @@ use super::super::problem::{Problem, Rule, Span};
 use super::super::statements::{Kernel, Scope};
 use super::{Answer, Binding, Frame, Lowering, TEMPORARY};
 use crate::mode::Mode;
-use crate::program::{NqFlags, Op, Operand, Target, Val, Var};
+use crate::program::{DioFlags, FaultInFlags, NqFlags, Op, Operand, Target, Val, Var};
 
 /// How deep helpers may call helpers.
 const MAX_DEPTH: usize = 16;
@@ -204,19 +204,32 @@ impl<'a> Lowering<'a> {
                 self.file_only(f, &mut args)?;
                 self.iter_arg(f, &mut args)?;
                 let keep_pos = args.option("keep_pos");
+                let whole_chunks = args.option("whole_chunks");
                 Op::BufferedWrite {
                     to: result(self),
                     keep_pos,
+                    whole_chunks,
                 }
             }
             Kernel::FaultInReadable | Kernel::FaultInWriteable => {
                 self.iter_arg(f, &mut args)?;
                 let window = self.value_arg(f, &mut args)?;
                 let write = kernel == Kernel::FaultInWriteable;
+                // Reading goes by loads, which two of the defects are not about.
+                let possible = |flag| write || flag == FaultInFlags::COARSE;
+                let names = FaultInFlags::NAMES
+                    .into_iter()
+                    .filter(|(_, f)| possible(*f));
+                let names: Vec<_> = names.collect();
+                let mut flags = FaultInFlags::NONE;
+                while let Some(flag) = args.one_of(&names) {
+                    flags = FaultInFlags(flags.0 | flag.0);
+                }
                 Op::FaultIn {
                     to: result(self),
                     write,
                     window,
+                    flags,
                 }
             }
             Kernel::FaultInReadableOld => {
@@ -328,6 +341,10 @@ impl<'a> Lowering<'a> {
                 }
             }
         }
+        let mut flags = DioFlags::NONE;
+        while let Some(flag) = args.one_of(&DioFlags::NAMES) {
+            flags = DioFlags(flags.0 | flag.0);
+        }
         self.no_more(&args)?;
         let to = to.unwrap_or_else(|| self.new_var(TEMPORARY, &args.call.span));
         Some(Op::DioRw {
@@ -335,6 +352,7 @@ impl<'a> Lowering<'a> {
             partial,
             rewind,
             done,
+            flags,
         })
     }
 
@@ -463,6 +481,12 @@ impl<'a> Args<'a> {
         let there = self.name_at(self.at) == Some(word);
         self.at += usize::from(there);
         there
+    }
+
+    /// The meaning of the next argument, if it is one of these words.
+    fn one_of<T: Copy>(&mut self, words: &[(&str, T)]) -> Option<T> {
+        let found = words.iter().find(|(word, _)| self.option(word));
+        found.map(|(_, meaning)| *meaning)
     }
 
     /// The argument taken last, as a name.
