@@ -33,6 +33,11 @@ impl Catalog {
         self.designs.names()
     }
 
+    /// The names of the built-in designs that single items of the history need beside them.
+    pub fn steps(&self) -> Vec<&str> {
+        self.designs.steps()
+    }
+
     /// The names of the built-in scenarios.
     pub fn scenarios(&self) -> Vec<&str> {
         self.scenarios.names().collect()

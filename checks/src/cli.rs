@@ -274,16 +274,16 @@ fn cores() -> usize {
 // ---- lists ------------------------------------------------------------------------
 
 fn designs(catalog: &Catalog) -> miette::Result<Status> {
-    let names = catalog.designs();
     let mut out = String::new();
-    for name in &names {
-        text::list_line(
-            &mut out,
-            name,
-            22,
-            &catalog.design(name)?.program.description,
-        );
-    }
+    let mut list = |names: Vec<&str>| -> miette::Result<()> {
+        for name in names {
+            let description = catalog.design(name)?.program.description;
+            text::list_line(&mut out, name, 22, &description);
+        }
+        Ok(())
+    };
+    list(catalog.designs())?;
+    list(catalog.steps())?;
     print(&out)
 }
 

@@ -16,7 +16,8 @@ pub(crate) fn explain(catalog: &Catalog, name: &str) -> miette::Result<String> {
     if let Some(property) = Property::named(name) {
         return Ok(explain_property(property));
     }
-    if catalog.designs().contains(&name) || name.ends_with(".design") {
+    let is_design = catalog.designs().contains(&name) || catalog.steps().contains(&name);
+    if is_design || name.ends_with(".design") {
         return Ok(explain_design(&catalog.design(name)?));
     }
     if catalog.scenarios().contains(&name) || name.ends_with(".toml") {
@@ -33,6 +34,7 @@ fn unknown(catalog: &Catalog, name: &str) -> Mistake {
         .map(Property::name)
         .into_iter()
         .chain(catalog.designs())
+        .chain(catalog.steps())
         .chain(catalog.scenarios())
         .chain(statements().iter().map(|s| s.name))
         .collect();

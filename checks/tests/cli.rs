@@ -397,7 +397,8 @@ fn a_design_is_explained_with_its_text_and_what_it_extends() {
 fn every_name_can_be_explained() {
     let catalog = glock::Catalog::builtin();
     let statements = glock_model::design::statements().iter().map(|s| s.name);
-    for name in catalog.designs().into_iter().chain(statements) {
+    let designs = catalog.designs().into_iter().chain(catalog.steps());
+    for name in designs.chain(statements) {
         let output = glock(&["explain", name]);
         assert_eq!(code(&output), 0, "{name}: {}", stderr(&output));
     }

@@ -10,9 +10,32 @@ fn load(name: &str) -> Compiled {
         .unwrap_or_else(|e| panic!("{name}: {:?}", miette::Report::new(e)))
 }
 
+fn all(library: &Library) -> impl Iterator<Item = &str> {
+    library.names().into_iter().chain(library.steps())
+}
+
+#[test]
+fn every_file_of_the_directory_is_built_in_and_nothing_else() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("designs");
+    let mut files: Vec<String> = std::fs::read_dir(directory)
+        .expect("a directory")
+        .map(|e| {
+            e.expect("readable")
+                .file_name()
+                .into_string()
+                .expect("a name")
+        })
+        .collect();
+    files.sort();
+    let library = Library::builtin();
+    let mut names: Vec<String> = all(&library).map(|n| format!("{n}.design")).collect();
+    names.sort();
+    assert_eq!(names, files);
+}
+
 #[test]
 fn every_built_in_design_compiles_without_a_warning() {
-    for name in Library::builtin().names() {
+    for name in all(&Library::builtin()) {
         let compiled = load(name);
         assert_eq!(compiled.program.name, name);
         assert!(
@@ -25,7 +48,7 @@ fn every_built_in_design_compiles_without_a_warning() {
 
 #[test]
 fn every_built_in_design_says_what_it_is_and_where_it_comes_from() {
-    for name in Library::builtin().names() {
+    for name in all(&Library::builtin()) {
         let compiled = load(name);
         assert!(!compiled.program.description.is_empty(), "{name}");
         assert!(!compiled.origins.is_empty(), "{name}");

@@ -128,6 +128,7 @@ fn builtin() -> impl Strategy<Value = String> {
     let texts: Vec<String> = library
         .names()
         .into_iter()
+        .chain(library.steps())
         .map(|name| library.source(name).expect("built in").text)
         .collect();
     prop::sample::select(texts)

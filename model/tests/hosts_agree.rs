@@ -6,6 +6,8 @@
 //! comes with the tool takes part, from two of its initial states, unless there is
 //! more to search than [`LIMIT`]; what they do not cover is varied from them.
 
+mod support;
+
 use glock_model::actors::{Actors, SystemAction, SystemState};
 use glock_model::cluster::{Action, Cluster, State};
 use glock_model::design;
@@ -19,6 +21,7 @@ use glock_model::scenario::{Demand, Library, LockManager, LockObject, Scenario, 
 use stateright::{Checker, Model};
 use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
+use support::HISTORY;
 
 /// More states than this are not searched where many scenarios are tried.
 const LIMIT: usize = 2000;
@@ -238,6 +241,18 @@ fn hosts_agree_on_restart_hack() {
 #[test]
 fn hosts_agree_on_fault_in_retry() {
     agree_on_all_scenarios("fault-in-retry");
+}
+
+/// The options that only single designs of the history have.
+#[test]
+fn hosts_agree_on_what_the_history_needs() {
+    for (design, name) in HISTORY {
+        let cluster = Cluster::new(load_scenario(name), load_design(design)).unwrap();
+        for start in cluster.initial_states() {
+            let found = agree(&cluster, &[start], LIMIT);
+            assert!(found.is_some(), "{name} under {design} is too large");
+        }
+    }
 }
 
 #[test]

@@ -291,9 +291,17 @@ fn load(name: &str) -> Scenario {
     Library::builtin().load(name).unwrap()
 }
 
+/// Is it about an item of the history, and not a prediction of the semantics?
+fn is_of_the_history(scenario: &Scenario) -> bool {
+    scenario.description.starts_with("K") || scenario.description.starts_with("Sibling")
+}
+
 /// The numbers before the colon of a description: "S12 and S2: …".
 fn numbers(scenario: &Scenario) -> BTreeSet<String> {
     let head = scenario.description.split(':').next().unwrap();
+    if is_of_the_history(scenario) {
+        return BTreeSet::new();
+    }
     let words = head.split([' ', ',']).filter(|w| w.starts_with('S'));
     words.map(str::to_string).collect()
 }
@@ -309,6 +317,7 @@ fn the_table_and_the_descriptions_agree() {
     let library = Library::builtin();
     let described: BTreeMap<&str, BTreeSet<String>> = library
         .names()
+        .filter(|name| !is_of_the_history(&load(name)))
         .map(|name| (name, numbers(&load(name))))
         .filter(|(_, numbers)| !numbers.is_empty())
         .collect();

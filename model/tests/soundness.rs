@@ -10,7 +10,7 @@ use glock_model::property::{self, Property};
 use glock_model::scenario::{Page, Pte, Scenario};
 use glock_model::task::Wait;
 use glock_model::waits;
-use support::{cluster, explore, scenario, search, with_scenario};
+use support::{HISTORY, cluster, explore, scenario, search, with_scenario};
 
 /// Scenarios small enough to visit in full, many times.
 const SMALL: [&str; 16] = [
@@ -39,6 +39,9 @@ fn every_small_cluster(mut f: impl FnMut(&Cluster)) {
         for small in SMALL {
             f(&cluster(name, small));
         }
+    }
+    for (name, scenario) in HISTORY {
+        f(&cluster(name, scenario));
     }
 }
 
@@ -260,6 +263,22 @@ fn message_fusion_changes_no_verdict() {
             let mut single = fused.clone();
             single.switches.message_fusion = false;
             let fused = search(&with_scenario(design, fused), CAP);
+            let single = search(&with_scenario(design, single), 4 * CAP);
+            assert_eq!(fused.names(), single.names(), "{name} under {design}");
+            assert!(fused.states <= single.states, "{name} under {design}");
+        }
+    }
+}
+
+/// The same for the cells of the history, and for what is given up unseen.
+#[test]
+fn fusion_changes_no_verdict_of_the_history() {
+    for (design, name) in HISTORY {
+        let fused = search(&cluster(design, name), CAP);
+        for release_only in [true, false] {
+            let mut single = scenario(name);
+            single.switches.release_fusion = false;
+            single.switches.fusion = release_only;
             let single = search(&with_scenario(design, single), 4 * CAP);
             assert_eq!(fused.names(), single.names(), "{name} under {design}");
             assert!(fused.states <= single.states, "{name} under {design}");

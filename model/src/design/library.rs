@@ -111,6 +111,29 @@ pub const DIFFERENT: [&str; 17] = [
     "requeue-stale",
 ];
 
+/// What single items of the history need beside them: states in between, defects
+/// that were repaired, and what other file systems did. `extends` and the command
+/// line find them; what goes through all designs does not.
+const STEPS: &[(&str, &str)] = builtin![
+    "fallback-error-dropped",
+    "fast-pages",
+    "offset-errno",
+    "hole-eof",
+    "iter-flag-only",
+    "fault-in-gives-up",
+    "fault-in-gup",
+    "fault-in-overreports",
+    "whole-chunks",
+    "whole-chunks-limited",
+    "no-fault-in",
+    "probe-coarse",
+    "probe-coarse-resumes",
+    "probe-exact",
+    "range-lock",
+    "range-lock-first-posting",
+    "range-lock-retry",
+];
+
 /// Where `extends` and the command line look designs up.
 ///
 /// ```
@@ -160,6 +183,15 @@ impl Library {
         names
     }
 
+    /// The names of the built-in designs that are about single items of the history,
+    /// and not among [`Library::names`].
+    pub fn steps(&self) -> Vec<&str> {
+        match self.with_builtin {
+            true => STEPS.iter().map(|(name, _)| *name).collect(),
+            false => Vec::new(),
+        }
+    }
+
     /// The text of a design, by name.
     ///
     /// # Errors
@@ -180,6 +212,7 @@ impl Library {
         }
         let builtin = BUILTIN
             .iter()
+            .chain(STEPS)
             .find(|(n, _)| self.with_builtin && *n == name);
         if let Some((name, text)) = builtin {
             return Ok(Source {
@@ -188,7 +221,8 @@ impl Library {
                 text: text.to_string(),
             });
         }
-        let known = self.names();
+        let mut known = self.names();
+        known.extend(self.steps());
         let otherwise = format!("known designs: {}", known.join(", "));
         let problem = Problem::new(Rule::File, 0..0, format!("no design named `{name}`"))
             .help(suggestion(name, known, &otherwise));

@@ -31,6 +31,33 @@ pub fn with_scenario(design: &str, scenario: Scenario) -> Cluster {
     Cluster::new(scenario, program).unwrap_or_else(|e| panic!("{design}/{name}: {e}"))
 }
 
+/// Cells of the history that need what no other has: kinds of user memory, holes, blocks
+/// of several pages, and the options of transfers and fault-in.
+pub const HISTORY: [(&str, &str); 22] = [
+    ("fast-pages", "zero-page-direct-write"),
+    ("fault-in-retry", "zero-page-direct-write"),
+    ("base", "zero-page-direct-write"),
+    ("fault-in-retry-bounded", "io-direct-write"),
+    ("pin-first", "io-direct-read"),
+    ("fault-in-gup", "io-buffered-read"),
+    ("fault-in-gup", "unmarked-buffered-read"),
+    ("pin-on-demand", "unmarked-direct-read"),
+    ("whole-chunks", "chunk-buffered-write-bad-second"),
+    ("whole-chunks-limited", "chunk-buffered-write"),
+    ("probe-coarse", "chunk-buffered-write-bad-second"),
+    ("fault-in-overreports", "chunk-direct-read-bad-second"),
+    ("fault-in-retry-bounded", "chunk-direct-write-bad-second"),
+    ("base", "chunk-direct-read-bad-second"),
+    ("hole-eof", "hole-direct-read-second-bad"),
+    ("iter-flag-only", "hole-race-direct-read"),
+    ("restart-hack", "hole-race-direct-read"),
+    ("fault-in-retry", "hole-direct-write-demanded"),
+    ("fallback-error-dropped", "hole-direct-write"),
+    ("offset-errno", "unaligned-direct-read"),
+    ("range-lock", "range-direct-read-shared"),
+    ("range-lock-retry", "range-direct-write"),
+];
+
 /// What a complete search found.
 #[derive(Debug, Default)]
 pub struct Found {
