@@ -62,6 +62,8 @@ impl Node {
     fn result_so_far(&self, task: usize, op: Op) -> Val {
         let t = &self.tasks[task];
         match op {
+            // iomap_dio_complete adds what was done before only to something.
+            Op::DioRw { .. } if t.moved == 0 => Val::ZERO,
             Op::DioRw { done, .. } => {
                 let before = done.map_or(0, |v| t.vars[v.0 as usize].as_size().unwrap_or(0));
                 Val(Val::MAX_SIZE.min(before + t.moved))
@@ -875,10 +877,18 @@ impl Node {
         let rewind = matches!(op, Op::DioRw { rewind: true, .. });
         let flags = self.dio_flags(ctx, task);
         let hole = self.copies_to_hole(ctx, task);
+        let file = &ctx.scenario.files[ctx.scenario.tasks[task].file as usize];
+        let before = self.file_page(ctx, task).checked_sub(1);
+        let same_mapping = before.is_some_and(|page| file.is_hole(page) == hole);
         let unaligned = ctx.scenario.tasks[task].unaligned;
         let t = &mut self.tasks[task];
-        // A hole is mapped once more and copied to once more.
-        let extra = if hole { 1 } else { DIO_EXTRA_ATTEMPTS };
+        // A hole is mapped once more and copied to once more. At the first page of a mapping
+        // nothing of it has moved, and nothing is asked for again.
+        let extra = match same_mapping {
+            false => 0,
+            true if hole => 1,
+            true => DIO_EXTRA_ATTEMPTS,
+        };
         // Copies have no channel for another error than "short".
         let error = if hole { Val::EFAULT } else { error };
         // A bad page stays bad: asking again changes nothing.
@@ -892,8 +902,7 @@ impl Node {
         } else {
             // The error wins over progress; the iterator stays advanced unless it is
             // taken back, the file position does not move.
-            let offset = t.nofault || flags.has(DioFlags::FAST);
-            let offset = offset && unaligned && t.iter_pos == 0 && !hole;
+            let offset = flags.has(DioFlags::FAST) && unaligned && t.iter_pos == 0 && !hole;
             let error = match offset && flags.has(DioFlags::OFFSET_ERRNO) {
                 true => Val::EIO,
                 false => error,

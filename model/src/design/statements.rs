@@ -440,7 +440,7 @@ const STATEMENTS: &[Statement] = &[
                   iter.nofault does not; if that fails the transfer ends as at the end of \
                   the file, unless `hole_efault` makes it -EFAULT. `fast`: the page tables \
                   are looked at without mmap_lock, nothing is faulted in, and the zero page \
-                  is refused. `offset_errno`: if not even the first page of a buffer that \
+                  is refused. `offset_errno`, with `fast`: if not even the first page of a buffer that \
                   begins in mid-page can be had, the error is some other than -EFAULT (-EIO \
                   stands for all of them).",
         rules: &["I1", "I1b", "I2", "X1", "I13", "I21", "M4"],
