@@ -22,7 +22,7 @@ const ROWS: [&str; 51] = [
 ];
 
 /// Rows whose change must change nothing.
-const CONTROLS: [&str; 2] = ["K7", "K29"];
+const CONTROLS: [&str; 3] = ["K7", "K24", "K29"];
 
 /// Where a control does change something, and the entry explains it.
 const CHANGED_CONTROLS: [(&str, &str); 1] = [("K7", "buffered, private")];

@@ -314,7 +314,8 @@ fn known<'de, D: serde::Deserializer<'de>>(
 
 fn design_name<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     known(deserializer, "design", |name| {
-        design::Library::builtin().names().contains(&name)
+        let library = design::Library::builtin();
+        library.names().contains(&name) || library.steps().contains(&name)
     })
 }
 
