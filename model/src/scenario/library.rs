@@ -212,6 +212,7 @@ const BUILTIN: &[(&str, &str)] = embedded! {
     "touch-load-remote-direct-writer"
     "touch-load-remote-writer"
     "touch-store-both-nodes"
+    "touch-store-both-nodes-shared"
     "touch-store-idle-remote"
     "touch-store-local-direct-writer"
     "touch-store-local-reader"
