@@ -6,6 +6,7 @@ use crate::table::{Colours, Columns, Entry as Cell, Mark, fold, grouped};
 use glock_engine::Unfinished;
 use glock_model::design;
 use glock_model::known::{Answer, Case, Entry, Strength};
+use glock_model::program::Program;
 use glock_model::property::{Kind, Property};
 use glock_model::scenario;
 use serde::Serialize;
@@ -80,6 +81,24 @@ impl fmt::Display for Difference {
 ///
 /// [`CheckError`]; another answer is none.
 pub fn ask(answer: &Answer, options: &Options<'_>) -> Result<Found, CheckError> {
+    // The names were looked up when the answers were read.
+    let program = design::Library::builtin()
+        .load(&answer.design)
+        .unwrap_or_else(|e| panic!("a built-in design is wrong: {e}"))
+        .program;
+    ask_of(&program, answer, options)
+}
+
+/// As [`ask`], of this program instead of the design's.
+///
+/// # Errors
+///
+/// [`CheckError`]; another answer is none.
+pub fn ask_of(
+    program: &Program,
+    answer: &Answer,
+    options: &Options<'_>,
+) -> Result<Found, CheckError> {
     let progress: Vec<Property> = answer
         .properties()
         .into_iter()
@@ -90,15 +109,10 @@ pub fn ask(answer: &Answer, options: &Options<'_>) -> Result<Found, CheckError> 
         progress: &progress,
         ..*options
     };
-    // The names were looked up when the answers were read.
-    let program = design::Library::builtin()
-        .load(&answer.design)
-        .unwrap_or_else(|e| panic!("a built-in design is wrong: {e}"))
-        .program;
     let scenario = scenario::Library::builtin()
         .load(&answer.scenario)
         .unwrap_or_else(|e| panic!("a built-in scenario is wrong: {e}"));
-    let report = check(&program, &scenario, &options)?;
+    let report = check(program, &scenario, &options)?;
     Ok(Found {
         differences: differences(answer, &report),
         report,

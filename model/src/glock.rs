@@ -8,6 +8,7 @@
 
 use crate::event::{Event, Sink};
 use crate::mode::Mode;
+use crate::mutant::Mutant;
 use crate::program::{DemoteRule, Kernel, MayGrant, NqFlags, TryRule, WeakRule};
 use crate::scenario::{LockManager, MAX_TASKS};
 use std::hash::{Hash, Hasher};
@@ -251,6 +252,12 @@ impl Default for Glock {
     }
 }
 
+/// Does an xmote to this mode drop what is cached (Q10)?
+#[inline]
+fn invalidates(mode: Mode) -> bool {
+    mode == Mode::Un || mode == Mode::Df && !Mutant::CachedUnderDeferred.is_on()
+}
+
 /// The set of tasks whose TRY requests failed in a step: bit per task.
 pub type Failed = u8;
 
@@ -382,7 +389,7 @@ impl Glock {
     /// `may_grant` from v5.16 on, with the mode of a holder that counts, if any (G5).
     pub(crate) fn goes_with(&self, current: Option<Mode>, new: &Holder) -> bool {
         if let Some(current) = current {
-            return current != Mode::Ex && current == new.mode;
+            return (current != Mode::Ex || Mutant::SharedExclusive.is_on()) && current == new.mode;
         }
         if self.state == new.mode {
             return true;
@@ -442,7 +449,12 @@ impl Glock {
             if i == 0 {
                 return true;
             }
-            self.do_error(env, out); // Q13c
+            if Mutant::GrantedPastWaiter.is_on() {
+                continue;
+            }
+            if !Mutant::StuckTry.is_on() {
+                self.do_error(env, out); // Q13c
+            }
             break;
         }
         false
@@ -534,7 +546,7 @@ impl Glock {
             from: self.state,
             to: target,
         });
-        let invalidates = matches!(target, Mode::Un | Mode::Df);
+        let invalidates = invalidates(target);
         self.lck_flags = match head {
             Some(h) => NqFlags(h.flags.0 & (NqFlags::TRY.0 | NqFlags::TRY_1CB.0)),
             None => NqFlags::NONE,
@@ -561,7 +573,7 @@ impl Glock {
     pub fn synced<S: Sink>(&mut self, env: &mut Env<'_, S>) -> Effects {
         let mut out = Effects::default();
         env.sink.event(Event::Sync { file: env.file });
-        if matches!(self.req, Mode::Un | Mode::Df) {
+        if invalidates(self.req) {
             self.stage = Stage::Inval;
         } else {
             self.send(env, &mut out);
@@ -694,7 +706,8 @@ impl Glock {
             return;
         }
         if self.demote_wanted() {
-            if self.queue.first_holder().is_some() || nonblock {
+            let held = self.queue.first_holder().is_some();
+            if held && !Mutant::DemotedUnderHolders.is_on() || nonblock {
                 return; // Q7a
             }
             self.demote_in_progress = true;
@@ -776,6 +789,9 @@ impl Glock {
             // one that is met first wins, except that a running invalidation is
             // looked at before the queue.
             if !(new.flags.is_try() && self.refused_before(new, env.kernel)) {
+                if Mutant::NoRecursionTrap.is_on() {
+                    return Nq::Waiting;
+                }
                 env.sink.event(Event::Recursion {
                     task: new.task,
                     file: env.file,
@@ -784,7 +800,7 @@ impl Glock {
             }
             return fail(env);
         }
-        if new.flags.is_try() && self.try_refused(&new, env.kernel) {
+        if new.flags.is_try() && !Mutant::TryQueues.is_on() && self.try_refused(&new, env.kernel) {
             return fail(env);
         }
         self.queue.push(new);
@@ -850,7 +866,8 @@ impl Glock {
     /// (R1). With an empty queue there is no hold time to wait for. Weak holders that
     /// stand in the way leave, unless there is a strong one (W2).
     pub fn callback<S: Sink>(&mut self, mode: Mode, env: &mut Env<'_, S>) {
-        let pending = env.hold_time && !self.queue.as_slice().is_empty();
+        let pending =
+            env.hold_time && !Mutant::NoHoldTime.is_on() && !self.queue.as_slice().is_empty();
         if self.queue.first_strong_holder().is_none() {
             let wanted = if mode == Mode::Un { Mode::Ex } else { mode };
             self.demote_incompat_holders(Some(wanted), env);
@@ -880,7 +897,7 @@ impl Glock {
         };
         if self.demote_state == Mode::Ex {
             self.demote_state = mode;
-        } else if self.demote_state != mode {
+        } else if self.demote_state != mode && !Mutant::SecondDemandLost.is_on() {
             self.demote_state = Mode::Un;
         }
         env.sink.event(Event::DemoteRequest {
@@ -912,6 +929,7 @@ impl Glock {
                 let reply = next.reply;
                 next.finish_xmote(reply, Runner::Worker, env, &mut out);
             }
+            Stage::Idle if Mutant::LostWakeup.is_on() => return None,
             Stage::Idle => next.run_queue(false, Runner::Worker, env, &mut out),
             _ => return None,
         }

@@ -11,6 +11,7 @@ pub mod known;
 pub mod lockspace;
 pub mod memory;
 pub mod mode;
+pub mod mutant;
 pub mod node;
 pub mod pack;
 pub mod program;

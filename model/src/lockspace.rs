@@ -9,6 +9,7 @@
 use crate::event::{Event, Sink};
 use crate::glock::Request;
 use crate::mode::Mode;
+use crate::mutant::Mutant;
 use crate::scenario::MAX_NODES;
 use std::hash::{Hash, Hasher};
 
@@ -209,8 +210,9 @@ pub const fn dlm_rank(mode: Mode) -> u8 {
 
 /// What a node must do about a blocked mode: rule D5 (`gdlm_bast`).
 #[inline]
-pub const fn demote_for(blocked: Mode) -> Mode {
+pub fn demote_for(blocked: Mode) -> Mode {
     match blocked {
+        Mode::Ex if Mutant::DemotedTooLittle.is_on() => Mode::Sh,
         Mode::Sh => Mode::Sh,
         Mode::Df => Mode::Df,
         _ => Mode::Un,
@@ -224,20 +226,23 @@ impl Resource {
     /// No granted mode of another node conflicts, those of nodes that wait on the
     /// convert queue included (`queue_conflict`, D2).
     fn compatible(&self, node: u8, mode: Mode) -> bool {
-        self.locks
-            .iter()
-            .enumerate()
-            .all(|(n, l)| n == node as usize || l.granted.compatible(mode))
+        self.locks.iter().enumerate().all(|(n, l)| {
+            n == node as usize
+                || l.granted.compatible(mode)
+                || Mutant::SharedBesideDeferred.is_on() && l.granted != Mode::Ex && mode != Mode::Ex
+        })
     }
 
     /// `conversion_deadlock_detect`: our granted mode blocks a conversion that is
     /// queued already (D6).
     fn conversion_deadlock(&self, node: u8) -> bool {
         let granted = self.locks[node as usize].granted;
-        self.convert
-            .as_slice()
-            .iter()
-            .any(|w| w.node != node && !granted.compatible(w.mode))
+        !Mutant::ConversionDeadlock.is_on()
+            && self
+                .convert
+                .as_slice()
+                .iter()
+                .any(|w| w.node != node && !granted.compatible(w.mode))
     }
 
     fn is_converting(&self, node: usize) -> bool {
@@ -259,17 +264,17 @@ impl Resource {
         let mode = request.mode;
         let converts = self.locks[node as usize].exists;
         let order_allows = if converts {
-            !request.quecvt || self.convert.as_slice().is_empty()
+            !request.quecvt || self.convert.as_slice().is_empty() || Mutant::Overtaken.is_on()
         } else {
             self.convert.as_slice().is_empty() && self.wait.as_slice().is_empty()
         };
         if self.compatible(node, mode) && order_allows {
             self.grant(node, file, mode, out, sink);
             self.grant_pending(file, out, sink);
-        } else if request.noqueue {
+        } else if request.noqueue && !Mutant::QueuedTry.is_on() {
             sink.event(Event::Refused { node, file, mode });
             out(node, Message::Refuse);
-            if request.noqueuebast {
+            if request.noqueuebast || Mutant::TryTells.is_on() {
                 self.send_basts(node, file, mode, true, out, sink);
             }
         } else if converts && self.conversion_deadlock(node) {
@@ -283,15 +288,21 @@ impl Resource {
                 self.wait.push(entry);
             }
             sink.event(Event::Queued { node, file, mode });
-            self.send_basts(node, file, mode, false, out, sink);
+            if !Mutant::SilentQueue.is_on() {
+                self.send_basts(node, file, mode, false, out, sink);
+            }
         }
     }
 
     fn grant<S: Sink>(&mut self, node: u8, file: u8, mode: Mode, out: Outbox<'_>, sink: &mut S) {
+        let highbast = match Mutant::ToldOnce.is_on() {
+            true => self.locks[node as usize].highbast,
+            false => Mode::Un,
+        };
         self.locks[node as usize] = Lock {
             exists: true,
             granted: mode,
-            highbast: Mode::Un,
+            highbast,
         };
         sink.event(Event::Granted { node, file, mode });
         out(node, Message::Grant);

@@ -5,6 +5,7 @@
 //! the node's cached page; dropping the page clears it.
 
 use crate::event::{Event, Sink};
+use crate::mutant::Mutant;
 use crate::node::{Ctx, Node};
 use crate::program::{Entry, Op, Val};
 use crate::scenario::{MAX_TASKS, OpKind, Page, Pte, VpageKind};
@@ -256,7 +257,9 @@ impl Node {
         });
         for v in 0..ctx.scenario.vpages.len() {
             if self.backing(ctx, v) == Some((file, page)) && ctx.vpage_is_here(v) {
-                self.set_pte(v, Pte::None, sink);
+                if !Mutant::StillMapped.is_on() {
+                    self.set_pte(v, Pte::None, sink);
+                }
                 self.orphan_pins(ctx, v, sink);
             }
         }
@@ -268,7 +271,10 @@ impl Node {
                 if v as usize == vpage && self.tasks[t].pins[i] == Pinned::Ref {
                     self.tasks[t].pins[i] = Pinned::No; // to a page nobody asks for any more
                 }
-                if v as usize == vpage && self.tasks[t].pins[i] == Pinned::Live {
+                if v as usize == vpage
+                    && self.tasks[t].pins[i] == Pinned::Live
+                    && !Mutant::OrphanUnnoticed.is_on()
+                {
                     self.tasks[t].pins[i] = Pinned::Orphan;
                     sink.event(Event::Orphan {
                         task: t as u8,
@@ -326,6 +332,7 @@ impl Node {
             u != task
                 && ctx.same_mm(task, u)
                 && matches!(self.tasks[u].sub, Sub::MmQueued | Sub::MmHeld)
+                && !(Mutant::ReadersPassWriter.is_on() && self.tasks[u].sub == Sub::MmQueued)
         })
     }
 
@@ -494,7 +501,9 @@ impl Node {
         if self.pages[f][q] == Page::Absent {
             return Some(Val::NOPAGE);
         }
-        self.pages[f][q] = Page::Dirty;
+        if !Mutant::CleanMkwrite.is_on() {
+            self.pages[f][q] = Page::Dirty;
+        }
         self.sw_paged |= 1 << f;
         self.tasks[task].page_locked = true;
         sink.event(Event::PageDirty {
@@ -581,7 +590,7 @@ impl Node {
             vpage: v as u8,
             outcome,
         });
-        if outcome == Val::ZERO {
+        if outcome == Val::ZERO || Mutant::ErrorSwallowed.is_on() {
             self.access_served(ctx, task, sink);
         } else {
             self.access_failed(ctx, task, outcome, sink);

@@ -11,6 +11,7 @@ use crate::glock::{Effects, Env, Glock, Nq, Request, Runner, Stage};
 use crate::lockspace::{Message, demote_for};
 use crate::memory::Step;
 use crate::mode::Mode;
+use crate::mutant::Mutant;
 use crate::program::{
     Arith, Entry, Flag, GhError, MAX_FLAGS, NqFlags, Op, Operand, Pc, Place, Program, Target, Val,
     Var,
@@ -152,6 +153,9 @@ impl Node {
 
     fn sync_needed(&self, ctx: &Ctx<'_>, file: usize) -> bool {
         let pages = ctx.scenario.files[file].pages as usize;
+        if Mutant::DirtyUnderShared.is_on() {
+            return false;
+        }
         self.sw_paged & (1 << file) != 0 || self.pages[file][..pages].contains(&Page::Dirty)
     }
 
@@ -829,7 +833,9 @@ impl Node {
     ) -> Step {
         let first = self.glocks[file].inval_page as usize;
         if let Some(q) = self.next_inval(ctx, file, first) {
-            if self.inval_waits_for(ctx, file, q).next().is_some() {
+            if self.inval_waits_for(ctx, file, q).next().is_some()
+                && !Mutant::InvalidatedUnderLock.is_on()
+            {
                 return Step::Blocked;
             }
             self.drop_page(ctx, file, q, sink);

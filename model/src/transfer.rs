@@ -10,6 +10,7 @@
 use crate::event::{Event, Sink};
 use crate::memory::Step;
 use crate::mode::Mode;
+use crate::mutant::Mutant;
 use crate::node::{Ctx, Node};
 use crate::program::{DioFlags, Entry, FaultInFlags, Op, Val};
 use crate::scenario::{OpKind, Page, VpageKind};
@@ -65,9 +66,11 @@ impl Node {
             // iomap_dio_complete adds what was done before only to something.
             Op::DioRw { .. } if t.moved == 0 => Val::ZERO,
             Op::DioRw { done, .. } => {
+                let done = done.filter(|_| !Mutant::DoneForgotten.is_on());
                 let before = done.map_or(0, |v| t.vars[v.0 as usize].as_size().unwrap_or(0));
                 Val(Val::MAX_SIZE.min(before + t.moved))
             }
+            Op::FaultIn { .. } if Mutant::FaultInBoasts.is_on() => Val::ZERO,
             // The operands of a subtraction were swapped (I20).
             Op::FaultIn { flags, .. } if t.moved > 0 && flags.has(FaultInFlags::OVERREPORTS) => {
                 Val::ZERO
@@ -290,8 +293,10 @@ impl Node {
             task: task as u8,
             file: file as u8,
         });
-        for q in range.clone() {
-            self.clean_page(ctx, file, q, sink);
+        if !Mutant::NotFlushed.is_on() {
+            for q in range.clone() {
+                self.clean_page(ctx, file, q, sink);
+            }
         }
         if ctx.scenario.tasks[task].op == OpKind::DirectWrite {
             self.drop_range(ctx, file, range, sink);
@@ -329,8 +334,9 @@ impl Node {
         if let Some(j) = self.first_out_of_reach(ctx, task, ready) {
             let index = self.tasks[task].iter_pos + j;
             let v = ctx.scenario.tasks[task].buffer[index as usize] as usize;
-            let refused =
-                self.tasks[task].nofault || fast || ctx.scenario.vpages[v].kind == VpageKind::Io;
+            let refused = (self.tasks[task].nofault && !Mutant::NofaultIgnored.is_on())
+                || fast
+                || ctx.scenario.vpages[v].kind == VpageKind::Io;
             // FOLL_NOFAULT stops the fault, not the lock (I21).
             if refused && !fast && !self.mmap_readable(ctx, task) {
                 return Step::Blocked;
@@ -570,7 +576,7 @@ impl Node {
     /// A copy met an absent page: a page fault, or with faults disabled a short copy
     /// (M5).
     fn copy_faults<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, v: usize, sink: &mut S) -> Step {
-        if self.tasks[task].faults_off {
+        if self.tasks[task].faults_off && !Mutant::FaultsNotDisabled.is_on() {
             sink.event(Event::NoFault {
                 task: task as u8,
                 vpage: v as u8,
@@ -640,7 +646,7 @@ impl Node {
         let progress = std::mem::take(&mut t.extent_moved) > 0;
         let error = std::mem::take(&mut t.error);
         if t.iter_count > 0 && progress {
-            if ctx.program.entry(Entry::IomapBegin).is_some() {
+            if ctx.program.entry(Entry::IomapBegin).is_some() && !Mutant::MappingKept.is_on() {
                 t.sub = Sub::WriteBegin;
                 sink.event(Event::Enter {
                     task: task as u8,
@@ -907,7 +913,7 @@ impl Node {
                 true => Val::EIO,
                 false => error,
             };
-            if rewind {
+            if rewind || Mutant::IteratorRewound.is_on() {
                 t.iter_pos -= t.moved;
                 t.iter_count += t.moved;
             }
