@@ -74,6 +74,7 @@ impl Node {
     #[inline]
     pub(crate) fn gup_usable(&self, ctx: &Ctx<'_>, vpage: usize, write: bool, fast: bool) -> bool {
         match ctx.scenario.vpages[vpage].kind {
+            VpageKind::Shared { .. } | VpageKind::Private { .. } => self.pte_usable(vpage, write),
             VpageKind::Io => false,
             VpageKind::Anon => self.ptes[vpage] != Pte::None,
             VpageKind::Zero if fast && !self.is_copied(vpage) => false,
@@ -89,7 +90,9 @@ impl Node {
         vpage: usize,
         write: bool,
     ) -> bool {
-        if self.accesses_by_gup(ctx, task) {
+        if self.pte_usable(vpage, write) && ctx.scenario.vpages[vpage].kind.backing().is_some() {
+            true // whoever asks
+        } else if self.accesses_by_gup(ctx, task) {
             self.gup_usable(ctx, vpage, write, self.gup_is_fast(ctx, task))
         } else {
             self.pte_usable(vpage, write)

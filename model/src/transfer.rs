@@ -187,6 +187,9 @@ impl Node {
     fn unit(&self, ctx: &Ctx<'_>, task: usize) -> u8 {
         let spec = &ctx.scenario.tasks[task];
         let chunk = ctx.scenario.files[spec.file as usize].chunk;
+        if chunk == 1 {
+            return 1;
+        }
         let t = &self.tasks[task];
         let together = match t.sub {
             Sub::DioPage => !self.copies_to_hole(ctx, task),
@@ -199,7 +202,7 @@ impl Node {
             ),
             _ => false,
         };
-        if chunk == 1 || !together {
+        if !together {
             return 1;
         }
         let left = chunk - self.file_page(ctx, task) as u8 % chunk;
@@ -211,14 +214,14 @@ impl Node {
         &self,
         ctx: &Ctx<'_>,
         task: usize,
-        ready: impl Fn(usize, usize) -> bool,
+        ready: impl Fn(usize) -> bool,
     ) -> Option<u8> {
         let first = self.tasks[task].iter_pos;
         let buffer = &ctx.scenario.tasks[task].buffer;
         (0..self.unit(ctx, task)).find(|&j| {
             let index = (first + j) as usize;
             let pinned = self.tasks[task].pins[index].is_used();
-            !pinned && !ready(index, buffer[index] as usize)
+            !pinned && !ready(buffer[index] as usize)
         })
     }
 
@@ -270,14 +273,18 @@ impl Node {
             let page = self.current_access(ctx, task);
             return page.is_some_and(|(v, _)| ctx.scenario.vpages[v].kind == VpageKind::Io);
         }
-        if t.sub != Sub::DioPage || self.copies_to_hole(ctx, task) || self.gup_is_fast(ctx, task) {
+        let spec = &ctx.scenario.tasks[task];
+        let file = &ctx.scenario.files[spec.file as usize];
+        if t.sub != Sub::DioPage
+            || self.gup_is_fast(ctx, task)
+            || file.holes != 0 && file.is_hole(self.file_page(ctx, task))
+        {
             return false;
         }
-        let buffer = &ctx.scenario.tasks[task].buffer;
-        let write = ctx.scenario.tasks[task].op == OpKind::DirectRead;
-        let ready = |_, v| self.gup_usable(ctx, v, write, false);
+        let write = spec.op == OpKind::DirectRead;
+        let ready = |v| self.gup_usable(ctx, v, write, false);
         self.first_out_of_reach(ctx, task, ready).is_some_and(|j| {
-            let v = buffer[(t.iter_pos + j) as usize] as usize;
+            let v = spec.buffer[(t.iter_pos + j) as usize] as usize;
             t.nofault || ctx.scenario.vpages[v].kind == VpageKind::Io
         })
     }
@@ -330,7 +337,7 @@ impl Node {
             return self.dio_hole(ctx, task, v, write, sink);
         }
         let fast = self.gup_is_fast(ctx, task);
-        let ready = |_, v| self.gup_usable(ctx, v, write, fast);
+        let ready = |v| self.gup_usable(ctx, v, write, fast);
         if let Some(j) = self.first_out_of_reach(ctx, task, ready) {
             let index = self.tasks[task].iter_pos + j;
             let v = ctx.scenario.tasks[task].buffer[index as usize] as usize;
@@ -605,7 +612,7 @@ impl Node {
         let Some((v, write)) = self.current_access(ctx, task) else {
             return Step::Blocked;
         };
-        let ready = |_, v| self.pte_usable(v, write);
+        let ready = |v| self.pte_usable(v, write);
         if let Some(j) = self.first_out_of_reach(ctx, task, ready) {
             let index = self.tasks[task].iter_pos + j;
             let v = ctx.scenario.tasks[task].buffer[index as usize] as usize;

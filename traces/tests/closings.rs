@@ -7,19 +7,24 @@ use glock_model::cluster::Cluster;
 use glock_model::design::{self, compile};
 use glock_model::program::Source;
 use glock_model::property::Property;
+use glock_model::scenario::{Pte, Scenario};
 use glock_traces::{Style, closing};
 use insta::assert_snapshot;
 use support::{every_start, scenario, shortest};
 
 /// What is wrong with `base` if these lines replace its own.
 fn report(lines: &str, scenario_name: &str, property: Property) -> String {
+    report_in(lines, scenario(scenario_name), property)
+}
+
+fn report_in(lines: &str, scenario: Scenario, property: Property) -> String {
     let source = Source {
         design: "mistaken".to_string(),
         file: "mistaken.design".to_string(),
         text: format!("design mistaken\n  extends base\n  \"One mistake.\"\n\n{lines}"),
     };
     let compiled = compile(&source, &design::Library::builtin()).expect("correct text");
-    let cluster = Cluster::new(scenario(scenario_name), compiled.program).expect("they fit");
+    let cluster = Cluster::new(scenario, compiled.program).expect("they fit");
     let history = shortest(&cluster, property).expect("the property is violated");
     Style::default().report(&history, property)
 }
@@ -173,4 +178,58 @@ fn a_property_that_holds_needs_no_words() {
         let text = closing(&history, property, Style::default());
         assert_eq!(text.is_empty(), property != Property::NoDeadlock);
     }
+}
+
+/// What fault-in misjudges (I11): the page is there, and the access fails all the same.
+#[test]
+fn a_page_that_is_there_and_of_no_use_is_not_called_unmapped() {
+    let copies_without_faults = "\
+buffered_read(file, iter):
+        gfs2_glock_nq file SH
+        pagefault_disable
+        ret = generic_file_read_iter file iter
+        pagefault_enable
+        gfs2_glock_dq file
+        return ret
+";
+    let looks_at_the_tables = "\
+direct_write(file, iter):
+        left = fault_in_iov_iter_readable iter iter.count
+        if left return -EFAULT
+        gfs2_glock_nq file DF
+        ret = iomap_dio_rw file iter fast
+        gfs2_glock_dq file
+        return ret
+";
+    let as_it_is = "\
+mmap(file):
+        return 0
+";
+    for (lines, scenario, said) in [
+        (
+            copies_without_faults,
+            "unmarked-buffered-read",
+            "anon is not mapped, no fault",
+        ),
+        (
+            looks_at_the_tables,
+            "zero-page-direct-write",
+            "zero page has a special entry, no fault",
+        ),
+        (as_it_is, "io-direct-read", "device is refused"),
+    ] {
+        let text = report(lines, scenario, Property::NoSpuriousEfault);
+        assert!(text.contains(said), "{text}");
+    }
+    let mut unmarked = scenario("unmarked-buffered-read");
+    unmarked.vpages[0].initial = vec![Pte::Ro];
+    let text = report_in(copies_without_faults, unmarked, Property::NoSpuriousEfault);
+    assert!(
+        text.contains("anon is not marked dirty, no fault"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Initially: F1 EX, anon not marked dirty."),
+        "{text}"
+    );
 }

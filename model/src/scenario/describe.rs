@@ -141,7 +141,7 @@ impl Scenario {
             VpageKind::Anon | VpageKind::Io => {
                 let names = spec.initial.iter().map(|p| match p {
                     Pte::None => "absent",
-                    Pte::Ro => "present, not marked accessed and dirty",
+                    Pte::Ro => "unmarked",
                     Pte::Rw => "present",
                 });
                 let names: Vec<&str> = names.collect();
