@@ -166,6 +166,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "touch-load-remote-direct-writer",
             "touch-load-remote-writer",
             "touch-store-both-nodes",
+            "touch-store-both-nodes-shared",
             "touch-store-idle-remote",
             "touch-store-local-direct-writer",
             "touch-store-local-reader",
