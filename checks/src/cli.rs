@@ -55,6 +55,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check designs under scenarios
+    ///
+    /// Exit status: 0 everything demanded holds, 1 something is violated, 2 bad input,
+    /// 3 not everything is known (a limit was reached, or Ctrl-C).
     Check(CheckArgs),
     /// Walk at random through a cell that is too large to check
     ///
@@ -99,10 +102,7 @@ enum Command {
     },
 }
 
-/// Exit status: 0 everything demanded holds, 1 something is violated, 2 bad input,
-/// 3 not everything is known (a limit was reached, or Ctrl-C).
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 struct CheckArgs {
     /// A design: a name, or the path of a .design file [default: all]
     #[arg(long, short, value_name = "DESIGN")]

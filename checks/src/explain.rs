@@ -61,10 +61,11 @@ fn explain_statement(statement: &Statement) -> String {
         Group::Value => "a value",
     };
     fold(&mut out, "  ", group);
+    out.push('\n');
     for line in statement.syntax.lines() {
-        out += &format!("\n    {line}");
+        fold(&mut out, "    ", line);
     }
-    out += "\n\n";
+    out.push('\n');
     fold(&mut out, "  ", statement.meaning);
     if !statement.rules.is_empty() {
         fold(&mut out, "  rules: ", &statement.rules.join(", "));
