@@ -267,9 +267,10 @@ fn k31_the_error_of_the_fallback_was_dropped() {
     }
 }
 
-/// The design before it needs weak holders; this is what holds after it.
 #[test]
-fn k27_a_direct_write_into_a_hole_is_not_short_when_the_glock_is_asked_for() {
+fn k27_a_direct_write_into_a_hole_was_short_when_a_weak_holder_was_lost() {
+    let before = found("weak-holders", "hole-direct-write-demanded");
+    assert!(before.iter().any(|&(p, _)| p == NoShort), "{before:?}");
     for name in ["fault-in-retry", "fault-in-retry-bounded"] {
         holds(name, "hole-direct-write-demanded");
     }

@@ -481,8 +481,8 @@ impl Glock {
         (before - self.queue.len) as usize
     }
 
-    /// `__gfs2_glock_dq`: unlinks a holder, its `own` task's doing or not; with a demote asked for and no strong holder
-    /// left, the weak ones as well (Q17, W5).
+    /// `__gfs2_glock_dq`: unlinks a holder, its `own` task's doing or not; with a demote
+    /// asked for and no strong holder left, the weak ones as well (Q17, W5).
     fn dequeue<S: Sink>(&mut self, index: usize, mut own: bool, env: &mut Env<'_, S>) {
         let mut next = Some(index);
         while let Some(index) = next {
