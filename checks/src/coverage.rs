@@ -462,7 +462,7 @@ fn entries(scenario: &Scenario) -> BTreeSet<Entry> {
         if mapped(kind) && !matches!(op, OpKind::Mmap | OpKind::Munmap | OpKind::Mprotect) {
             entries.insert(Entry::Fault);
         }
-        if matches!(kind, VpageKind::Shared { .. }) && writes_memory(op) {
+        if matches!(kind, VpageKind::Shared { .. }) && op.fills_buffer() {
             entries.insert(Entry::PageMkwrite);
         }
     }
@@ -473,14 +473,6 @@ fn entries(scenario: &Scenario) -> BTreeSet<Entry> {
         entries.insert(Entry::Readpage);
     }
     entries
-}
-
-/// Does the operation write to its buffer?
-fn writes_memory(op: OpKind) -> bool {
-    matches!(
-        op,
-        OpKind::DirectRead | OpKind::BufferedRead | OpKind::PipeRead | OpKind::Store
-    )
 }
 
 /// The instructions that can be reached from these functions, whatever the conditions say.

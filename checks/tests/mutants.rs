@@ -32,7 +32,7 @@ struct Slip {
     text: (&'static str, &'static str),
 }
 
-const SLIPS: [Slip; 9] = [
+const SLIPS: [Slip; 10] = [
     Slip {
         about: "the cumulative result of a direct read is added up",
         design: "fault-in-retry",
@@ -89,6 +89,15 @@ const SLIPS: [Slip; 9] = [
         design: "fault-in-retry",
         function: "direct_read(file, iter):",
         text: ("        pagefault_enable\n", ""),
+    },
+    Slip {
+        about: "the records of the first try are kept",
+        design: "fiemap-fault-in",
+        function: "fiemap(file, iter):",
+        text: (
+            "        iter.mapped = 0                 /* fi_extents_mapped */\n",
+            "",
+        ),
     },
 ];
 

@@ -113,15 +113,15 @@ impl Node {
     pub(crate) fn current_access(&self, ctx: &Ctx<'_>, task: usize) -> Option<(usize, bool)> {
         let spec = &ctx.scenario.tasks[task];
         let t = &self.tasks[task];
-        let reads_file = matches!(spec.op, OpKind::DirectRead | OpKind::BufferedRead);
+        let fills = spec.op.fills_buffer();
         let (index, write) = match t.sub {
             // Within a chunk, the page that could not be reached.
-            Sub::DioPage => (t.iter_pos + t.window, reads_file),
-            Sub::ReadPage => (t.iter_pos, reads_file),
+            Sub::DioPage => (t.iter_pos + t.window, fills),
+            Sub::ReadPage | Sub::FiemapPage => (t.iter_pos, fills),
             Sub::WritePage => (t.iter_pos + t.window, false),
             Sub::FaultIn => (t.iter_pos + t.moved, ctx.fault_in_writes(t.pc)),
-            Sub::Pin => (t.iter_pos + t.moved, reads_file),
-            Sub::Touch => (t.moved, matches!(spec.op, OpKind::Store | OpKind::PipeRead)),
+            Sub::Pin => (t.iter_pos + t.moved, fills),
+            Sub::Touch => (t.moved, fills),
             _ => return None,
         };
         spec.buffer

@@ -66,6 +66,7 @@ pub const fn entry_of(op: OpKind) -> Option<Entry> {
         OpKind::DirectWrite => Some(Entry::DirectWrite),
         OpKind::BufferedRead => Some(Entry::BufferedRead),
         OpKind::BufferedWrite => Some(Entry::BufferedWrite),
+        OpKind::Fiemap => Some(Entry::Fiemap),
         OpKind::Mmap => Some(Entry::Mmap),
         _ => None,
     }
@@ -444,6 +445,10 @@ impl Node {
             Op::PagefaultDisable => self.tasks[task].faults_off = true,
             Op::PagefaultEnable => self.tasks[task].faults_off = false,
             Op::IterNofault(on) => self.tasks[task].nofault = on,
+            Op::IterMapped => {
+                let t = &mut self.tasks[task];
+                t.iter_count += std::mem::take(&mut t.iter_pos);
+            }
             Op::Assign { to, a, op } => {
                 let value = self.arith(ctx, task, a, op);
                 match to {

@@ -32,6 +32,8 @@ pub enum Entry {
     Fault,
     /// `vm_operations_struct::page_mkwrite`: a shared page becomes writable (R9).
     PageMkwrite,
+    /// `inode_operations::fiemap`: the extents of the file are copied to user memory.
+    Fiemap,
     /// `file_operations::mmap`, run with mmap_lock held for writing (rule I6).
     Mmap,
     /// Called by a buffered write before it touches an extent (rule I4).
@@ -45,13 +47,14 @@ pub enum Entry {
 
 impl Entry {
     /// All entries, in the order of declaration.
-    pub const ALL: [Entry; 10] = [
+    pub const ALL: [Entry; 11] = [
         Entry::DirectRead,
         Entry::DirectWrite,
         Entry::BufferedRead,
         Entry::BufferedWrite,
         Entry::Fault,
         Entry::PageMkwrite,
+        Entry::Fiemap,
         Entry::Mmap,
         Entry::IomapBegin,
         Entry::IomapEnd,
@@ -67,6 +70,7 @@ impl Entry {
             Entry::BufferedWrite => "buffered_write",
             Entry::Fault => "fault",
             Entry::PageMkwrite => "page_mkwrite",
+            Entry::Fiemap => "fiemap",
             Entry::Mmap => "mmap",
             Entry::IomapBegin => "iomap_begin",
             Entry::IomapEnd => "iomap_end",
@@ -90,7 +94,7 @@ impl Entry {
     pub const fn is_optional(self) -> bool {
         matches!(
             self,
-            Entry::Mmap | Entry::IomapBegin | Entry::IomapEnd | Entry::Readpage
+            Entry::Fiemap | Entry::Mmap | Entry::IomapBegin | Entry::IomapEnd | Entry::Readpage
         )
     }
 }
@@ -498,6 +502,12 @@ pub enum Op {
         keep_pos: bool,
         whole_chunks: bool,
     },
+    /// `ret = iomap_fiemap file iter`: copies the records of the file's extents to user
+    /// memory (fiemap_fill_next_extent). Result: pages of records; an error wins over
+    /// progress.
+    IomapFiemap { to: Var },
+    /// `iter.mapped = 0`: the array of records is empty again (fi_extents_mapped).
+    IterMapped,
     /// `left = fault_in_iov_iter_readable iter N` / `..._writeable`: make up to N
     /// pages present; result: pages that are not accessible (I20).
     FaultIn {
@@ -564,6 +574,7 @@ impl Op {
             Op::DioRw { .. }
                 | Op::ReadIter { .. }
                 | Op::BufferedWrite { .. }
+                | Op::IomapFiemap { .. }
                 | Op::FaultIn { .. }
                 | Op::FaultInReadable { .. }
                 | Op::Pin { .. }
@@ -708,7 +719,7 @@ pub struct Program {
     /// The instructions.
     pub code: Vec<Instr>,
     /// Where each entry starts, by `Entry as usize`; `None` if left out.
-    pub entries: [Option<Pc>; 10],
+    pub entries: [Option<Pc>; Entry::ALL.len()],
     /// Names of the variable slots of system calls, for traces.
     pub var_names: Vec<String>,
     /// Names of the variable slots of nested entries, for traces.

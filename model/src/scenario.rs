@@ -260,6 +260,9 @@ pub enum OpKind {
     BufferedRead,
     /// `write()` from the buffer.
     BufferedWrite,
+    /// The FS_IOC_FIEMAP ioctl: the records of the file's extents are copied to the
+    /// buffer, a page of them for each page of the file.
+    Fiemap,
     /// User mode reads one byte of each page of the buffer.
     Load,
     /// User mode writes one byte of each page of the buffer.
@@ -278,11 +281,12 @@ pub enum OpKind {
 
 impl OpKind {
     /// All kinds with the names scenario files use.
-    pub const NAMES: [(&'static str, OpKind); 11] = [
+    pub const NAMES: [(&'static str, OpKind); 12] = [
         ("direct_read", OpKind::DirectRead),
         ("direct_write", OpKind::DirectWrite),
         ("buffered_read", OpKind::BufferedRead),
         ("buffered_write", OpKind::BufferedWrite),
+        ("fiemap", OpKind::Fiemap),
         ("load", OpKind::Load),
         ("store", OpKind::Store),
         ("pipe_read", OpKind::PipeRead),
@@ -300,11 +304,27 @@ impl OpKind {
             .map_or("?", |(n, _)| n)
     }
 
-    /// Does it transfer data of a gfs2 file (and run the design's code)?
+    /// Does it transfer something of a gfs2 file (and run the design's code)?
     pub const fn is_io(self) -> bool {
         matches!(
             self,
-            OpKind::DirectRead | OpKind::DirectWrite | OpKind::BufferedRead | OpKind::BufferedWrite
+            OpKind::DirectRead
+                | OpKind::DirectWrite
+                | OpKind::BufferedRead
+                | OpKind::BufferedWrite
+                | OpKind::Fiemap
+        )
+    }
+
+    /// Does it put something into its buffer, and take nothing from there?
+    pub const fn fills_buffer(self) -> bool {
+        matches!(
+            self,
+            OpKind::DirectRead
+                | OpKind::BufferedRead
+                | OpKind::Fiemap
+                | OpKind::Store
+                | OpKind::PipeRead
         )
     }
 }

@@ -71,6 +71,8 @@ pub enum Sub {
     MmHeld = 13,
     /// `generic_file_read_iter`: the design's `readpage` runs.
     Readpage = 14,
+    /// `iomap_fiemap`: next page of records.
+    FiemapPage = 15,
 }
 
 /// Where a page fault stands (M1).

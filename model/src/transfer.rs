@@ -44,6 +44,7 @@ impl Node {
             Op::ReadIter { .. } => Sub::ReadPage,
             Op::BufferedWrite { .. } if has_hook => Sub::WriteBegin,
             Op::BufferedWrite { .. } => Sub::WritePage,
+            Op::IomapFiemap { .. } => Sub::FiemapPage,
             Op::Pin { .. } => Sub::Pin,
             _ => Sub::FaultIn,
         };
@@ -55,6 +56,11 @@ impl Node {
             _ if nothing_to_do => self.builtin_done(ctx, task, self.result_so_far(task, op)),
             Sub::WriteBegin => self.enter_nested(ctx, task, Entry::IomapBegin),
             Sub::WritePage => self.map_extent(ctx, task),
+            Sub::FiemapPage => {
+                // It begins with the first extent, wherever the records go.
+                self.tasks[task].ki_pos = 0;
+                self.map_extent(ctx, task);
+            }
             _ => {}
         }
     }
@@ -93,6 +99,7 @@ impl Node {
             Op::DioRw { to, .. }
             | Op::ReadIter { to, .. }
             | Op::BufferedWrite { to, .. }
+            | Op::IomapFiemap { to }
             | Op::FaultIn { to, .. }
             | Op::FaultInReadable { to }
             | Op::Pin { to, .. } => to,
@@ -157,6 +164,7 @@ impl Node {
             Sub::DioEnd => self.dio_end(ctx, task, sink),
             Sub::ReadPage => self.read_page(ctx, task, sink),
             Sub::WritePage => self.write_page(ctx, task, sink),
+            Sub::FiemapPage => self.fiemap_page(ctx, task, sink),
             Sub::FaultIn => self.fault_in_page(ctx, task, sink),
             Sub::Pin => self.pin_page(ctx, task, sink),
             Sub::Touch => self.touch_page(ctx, task, sink),
@@ -630,6 +638,21 @@ impl Node {
         Step::Taken
     }
 
+    /// One page of the records of a file's extents (fiemap_fill_next_extent).
+    fn fiemap_page<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let Some((v, write)) = self.current_access(ctx, task) else {
+            return Step::Blocked;
+        };
+        if !self.pte_usable(v, write) {
+            return self.copy_faults(ctx, task, v, sink);
+        }
+        self.move_page(ctx, task, v, write, sink);
+        if self.tasks[task].iter_count == 0 {
+            self.builtin_ends(ctx, task, sink);
+        }
+        Step::Taken
+    }
+
     /// The extent is done, or its copy stopped: `iomap_end`.
     fn extent_ends<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, error: Val, sink: &mut S) {
         self.tasks[task].error = error;
@@ -862,6 +885,8 @@ impl Node {
             // Copies have no channel for another error than "short".
             Sub::ReadPage => self.builtin_fails(ctx, task, Val::EFAULT, sink),
             Sub::WritePage => self.extent_ends(ctx, task, Val::EFAULT, sink),
+            // The error wins over what has been copied.
+            Sub::FiemapPage => self.builtin_fails(ctx, task, Val::EFAULT, sink),
             Sub::FaultIn | Sub::Pin => self.builtin_ends(ctx, task, sink),
             Sub::Touch => {
                 let moved = self.tasks[task].moved;

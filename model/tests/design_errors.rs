@@ -390,6 +390,14 @@ mistake!(
     direct_read(" iter.nofault = 1\n ret = iomap_dio_rw file iter\n return ret\n")
 );
 mistake!(
+    records_outside_of_fiemap,
+    direct_read(" iter.mapped = 0\n ret = iomap_fiemap file iter\n return ret\n")
+);
+mistake!(
+    records_counted_by_hand,
+    mine("fiemap(file, iter):\n iter.mapped = 1\n ret = iomap_fiemap file iter\n return ret\n")
+);
+mistake!(
     pins_kept,
     direct_read(
         " ret = pin_user_pages iter iter.count\n if ret < 0 return ret\n ret = iomap_dio_rw file iter\n return ret\n"

@@ -361,6 +361,8 @@ fn blocks_and_user_memory_that_cannot_be() {
                    buffer = { io = \"absent\" }\n";
     let mapped = "[files.F1]\nholes = [0]\n[[tasks]]\nop = \"direct_read\"\nfile = \"F1\"\n\
                   buffer = { shared = \"F1\" }\n";
+    let asked = "[files.F1]\nholes = [0]\n[[tasks]]\nop = \"fiemap\"\nfile = \"F1\"\n\
+                 buffer = { anon = \"absent\" }\n";
     insta::assert_snapshot!(errors(&[
         &edited("pages = 3", "pages = 3\nholes = [3]"),
         &edited("pages = 3", "pages = 3\nholes = [1, 1]"),
@@ -376,6 +378,7 @@ fn blocks_and_user_memory_that_cannot_be() {
         &edited("anon = \"absent\"", "zero = true, page = 1"),
         written,
         mapped,
+        asked,
     ]));
 }
 

@@ -134,6 +134,7 @@ impl<'a> Names<'a> {
         match spec.op {
             OpKind::DirectRead | OpKind::BufferedRead => format!("read({file} -> {buffer})"),
             OpKind::DirectWrite | OpKind::BufferedWrite => format!("write({buffer} -> {file})"),
+            OpKind::Fiemap => format!("fiemap({file} -> {buffer})"),
             OpKind::Load => format!("load({buffer})"),
             OpKind::Store => format!("store({buffer})"),
             OpKind::PipeRead => format!("read(pipe -> {buffer})"),
@@ -160,6 +161,7 @@ impl<'a> Names<'a> {
         match self.scenario.tasks[task as usize].op {
             OpKind::DirectRead | OpKind::BufferedRead | OpKind::PipeRead => "read()",
             OpKind::DirectWrite | OpKind::BufferedWrite | OpKind::PipeWrite => "write()",
+            OpKind::Fiemap => "ioctl(FS_IOC_FIEMAP)",
             OpKind::Load => "the load",
             OpKind::Store => "the store",
             OpKind::Mmap => "mmap()",
@@ -170,10 +172,7 @@ impl<'a> Names<'a> {
 
     /// Does the operation put data into the buffer?
     pub fn fills_buffer(&self, task: u8) -> bool {
-        matches!(
-            self.scenario.tasks[task as usize].op,
-            OpKind::DirectRead | OpKind::BufferedRead | OpKind::Store | OpKind::PipeRead
-        )
+        self.scenario.tasks[task as usize].op.fills_buffer()
     }
 }
 
@@ -185,6 +184,7 @@ pub(crate) const fn function(entry: Entry) -> &'static str {
         Entry::DirectWrite | Entry::BufferedWrite => "gfs2_file_write_iter",
         Entry::Fault => "gfs2_fault",
         Entry::PageMkwrite => "gfs2_page_mkwrite",
+        Entry::Fiemap => "gfs2_fiemap",
         Entry::Mmap => "gfs2_mmap",
         Entry::IomapBegin => "gfs2_iomap_begin",
         Entry::IomapEnd => "gfs2_iomap_end",
@@ -199,6 +199,7 @@ pub(crate) const fn builtin(op: Op) -> Option<&'static str> {
         Op::ReadIter { noio: true, .. } => "generic_file_read_iter (IOCB_NOIO)",
         Op::ReadIter { noio: false, .. } => "generic_file_read_iter",
         Op::BufferedWrite { .. } => "iomap_file_buffered_write",
+        Op::IomapFiemap { .. } => "iomap_fiemap",
         Op::FaultIn { write: true, .. } => "fault_in_iov_iter_writeable",
         Op::FaultIn { write: false, .. } => "fault_in_iov_iter_readable",
         Op::FaultInReadable { .. } => "iov_iter_fault_in_readable",

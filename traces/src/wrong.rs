@@ -229,6 +229,12 @@ impl Judge<'_> {
                     Event::Transfer { task: t, .. } if t == task && before.sub == Sub::DioPage => {
                         direct += 1;
                     }
+                    // Every iomap_fiemap begins with the first extent.
+                    Event::Transfer { task: t, .. }
+                        if t == task && before.sub == Sub::FiemapPage && before.moved == 0 =>
+                    {
+                        position = 1;
+                    }
                     Event::Transfer { task: t, .. } if t == task => position += 1,
                     Event::TransferDone { task: t, value } if t == task => {
                         position += if value.is_error() { 0 } else { direct };

@@ -199,6 +199,7 @@ impl TaskLayout {
         let count = up_to(spec.buffer.len());
         let direct = does(|op| matches!(op, Op::DioRw { .. }));
         let writes = does(|op| matches!(op, Op::BufferedWrite { .. }));
+        let maps = does(|op| matches!(op, Op::IomapFiemap { .. }));
         let pins = does(|op| matches!(op, Op::Pin { .. })) || scenario.switches.gup_window;
         let has_window = |op| {
             matches!(
@@ -223,7 +224,7 @@ impl TaskLayout {
             gh_error: u32::from(does(|op| matches!(op, Op::Nq { requeue: true, .. }))),
             have_page: u32::from(does(|op| matches!(op, Op::ReadIter { .. }))),
             changed: u32::from(spec.op == OpKind::BufferedRead),
-            mapping: only_if(direct || writes, ALL),
+            mapping: only_if(direct || writes || maps, ALL),
             pin: only_if(pins, ALL),
             landed: only_if(spec.op.is_io(), ALL),
         }

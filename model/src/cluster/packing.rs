@@ -575,7 +575,8 @@ fn sub_from(number: u32) -> Sub {
         11 => Sub::MmArrive,
         12 => Sub::MmQueued,
         13 => Sub::MmHeld,
-        _ => Sub::Readpage,
+        14 => Sub::Readpage,
+        _ => Sub::FiemapPage,
     }
 }
 

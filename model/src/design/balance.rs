@@ -276,6 +276,7 @@ impl Walk<'_> {
                 next.nofault = on;
                 return vec![next];
             }
+            Op::IterMapped => return vec![next],
             Op::Unpin => {
                 next.pinned = false;
                 return vec![next];

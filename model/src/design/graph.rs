@@ -73,6 +73,7 @@ pub(super) fn sets(op: &Op) -> Option<Var> {
         Op::DioRw { to, .. }
         | Op::ReadIter { to, .. }
         | Op::BufferedWrite { to, .. }
+        | Op::IomapFiemap { to }
         | Op::FaultIn { to, .. }
         | Op::FaultInReadable { to }
         | Op::Pin { to, .. }
@@ -97,6 +98,7 @@ pub(super) fn rename(op: &mut Op, slot: impl Fn(Var) -> Var) {
         Op::Nq { to: Some(to), .. }
         | Op::ReadIter { to, .. }
         | Op::BufferedWrite { to, .. }
+        | Op::IomapFiemap { to }
         | Op::FaultInReadable { to }
         | Op::FilemapFault { to }
         | Op::DirtyPage { to } => *to = slot(*to),

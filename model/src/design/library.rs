@@ -117,6 +117,7 @@ const STEPS: &[(&str, &str)] = builtin![
     "fast-pages",
     "offset-errno",
     "hole-eof",
+    "fiemap-fault-in",
     "iter-flag-only",
     "fault-in-gives-up",
     "fault-in-gup",

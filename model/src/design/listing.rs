@@ -176,6 +176,8 @@ impl Program {
                     var(to)
                 )
             }
+            Op::IomapFiemap { to } => format!("{} = iomap_fiemap file iter", var(to)),
+            Op::IterMapped => "iter.mapped = 0".into(),
             Op::FaultIn {
                 to,
                 write,

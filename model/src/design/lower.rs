@@ -624,6 +624,7 @@ impl<'a> Lowering<'a> {
     fn set(&mut self, f: &mut Frame<'a>, place: &'a Place, op: SetOp, value: &'a Expr) {
         match place.field.as_ref().map(|field| field.text.as_str()) {
             Some("nofault") => return self.set_nofault(f, place, op, value),
+            Some("mapped") => return self.set_mapped(f, place, op, value),
             Some("count") => {
                 self.iter(f, &place.name);
                 let (a, op) = self.updated(f, Operand::IterCount, op, value);
@@ -641,8 +642,9 @@ impl<'a> Lowering<'a> {
             }
             Some(field) => {
                 let message = format!("an iterator has no `{field}`");
-                let known = ["count", "nofault", "pos"];
-                let help = suggestion(field, known, "it has `count`, `nofault` and `pos`");
+                let known = ["count", "mapped", "nofault", "pos"];
+                let otherwise = "it has `count`, `mapped`, `nofault` and `pos`";
+                let help = suggestion(field, known, otherwise);
                 return self.error(Rule::Arguments, &place.span, message, help);
             }
             None => {}
@@ -696,6 +698,20 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    fn set_mapped(&mut self, f: &mut Frame<'a>, place: &'a Place, op: SetOp, value: &'a Expr) {
+        self.iter(f, &place.name);
+        self.allowed(&place.span, "iter.mapped", super::statements::Scope::Fiemap);
+        match assigned_size(op, value) {
+            Some(0) => self.emit(Op::IterMapped),
+            _ => self.error(
+                Rule::Arguments,
+                &place.span,
+                "mapped can only be set to 0",
+                format!("write `{}.mapped = 0`", place.name.text),
+            ),
+        }
+    }
+
     fn set_nofault(&mut self, f: &mut Frame<'a>, place: &'a Place, op: SetOp, value: &'a Expr) {
         self.iter(f, &place.name);
         self.allowed(
@@ -703,14 +719,7 @@ impl<'a> Lowering<'a> {
             "iter.nofault",
             super::statements::Scope::Transfers,
         );
-        let bit = match value {
-            Expr::Value(Value {
-                kind: ValueKind::Const(val),
-                ..
-            }) if op == SetOp::Assign => val.as_size(),
-            _ => None,
-        };
-        match bit {
+        match assigned_size(op, value) {
             Some(bit @ 0..=1) => self.emit(Op::IterNofault(bit == 1)),
             _ => self.error(
                 Rule::Arguments,
@@ -832,4 +841,15 @@ fn assigned(function: &Function) -> HashSet<&str> {
         }
     }
     names
+}
+
+/// The constant size that is assigned, if it is one.
+fn assigned_size(op: SetOp, value: &Expr) -> Option<u8> {
+    match value {
+        Expr::Value(Value {
+            kind: ValueKind::Const(val),
+            ..
+        }) if op == SetOp::Assign => val.as_size(),
+        _ => None,
+    }
 }

@@ -226,7 +226,7 @@ fn assemble(
         sources: unit.sources.clone(),
         lines: lines.lines.clone(),
         code: Vec::new(),
-        entries: [None; 10],
+        entries: [None; Entry::ALL.len()],
         var_names: Vec::new(),
         nested_var_names: Vec::new(),
     };

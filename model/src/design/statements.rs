@@ -38,6 +38,8 @@ pub struct Statement {
 pub(super) enum Scope {
     Anywhere,
     Transfers,
+    TransfersAndFiemap,
+    Fiemap,
     TransfersAndFault,
     Fault,
     Mkwrite,
@@ -55,6 +57,8 @@ impl Scope {
         match self {
             Scope::Anywhere => true,
             Scope::Transfers => transfer,
+            Scope::TransfersAndFiemap => transfer || entry == Entry::Fiemap,
+            Scope::Fiemap => entry == Entry::Fiemap,
             Scope::TransfersAndFault => transfer || entry == Entry::Fault,
             Scope::Fault => entry == Entry::Fault,
             Scope::Mkwrite => entry == Entry::PageMkwrite,
@@ -68,6 +72,10 @@ impl Scope {
         match self {
             Scope::Anywhere => "any function",
             Scope::Transfers => "direct_read, direct_write, buffered_read and buffered_write",
+            Scope::TransfersAndFiemap => {
+                "direct_read, direct_write, buffered_read, buffered_write and fiemap"
+            }
+            Scope::Fiemap => "fiemap",
             Scope::TransfersAndFault => {
                 "direct_read, direct_write, buffered_read, buffered_write and fault"
             }
@@ -94,6 +102,7 @@ pub(super) enum Kernel {
     DioRw,
     ReadIter,
     BufferedWrite,
+    Fiemap,
     FaultInReadable,
     FaultInWriteable,
     FaultInReadableOld,
@@ -107,7 +116,7 @@ pub(super) enum Kernel {
 }
 
 impl Kernel {
-    pub(super) const ALL: [Kernel; 21] = [
+    pub(super) const ALL: [Kernel; 22] = [
         Kernel::GlockNq,
         Kernel::GlockDq,
         Kernel::AllowDemote,
@@ -119,6 +128,7 @@ impl Kernel {
         Kernel::DioRw,
         Kernel::ReadIter,
         Kernel::BufferedWrite,
+        Kernel::Fiemap,
         Kernel::FaultInReadable,
         Kernel::FaultInWriteable,
         Kernel::FaultInReadableOld,
@@ -144,6 +154,7 @@ impl Kernel {
             Kernel::DioRw => "iomap_dio_rw",
             Kernel::ReadIter => "generic_file_read_iter",
             Kernel::BufferedWrite => "iomap_file_buffered_write",
+            Kernel::Fiemap => "iomap_fiemap",
             Kernel::FaultInReadable => "fault_in_iov_iter_readable",
             Kernel::FaultInWriteable => "fault_in_iov_iter_writeable",
             Kernel::FaultInReadableOld => "iov_iter_fault_in_readable",
@@ -165,6 +176,14 @@ impl Kernel {
         match self {
             Kernel::GlockNq | Kernel::GlockDq => Scope::Anywhere,
             Kernel::InodeLock | Kernel::InodeUnlock => Scope::TransfersAndFault,
+            Kernel::Fiemap => Scope::Fiemap,
+            Kernel::AllowDemote
+            | Kernel::DisallowDemote
+            | Kernel::PagefaultDisable
+            | Kernel::PagefaultEnable
+            | Kernel::FaultInReadable
+            | Kernel::FaultInWriteable
+            | Kernel::FaultInReadableOld => Scope::TransfersAndFiemap,
             Kernel::FilemapFault => Scope::Fault,
             Kernel::DirtyPage => Scope::Mkwrite,
             Kernel::UnlockPage => Scope::Pages,
@@ -465,6 +484,24 @@ const STATEMENTS: &[Statement] = &[
                   iter.pos. With `whole_chunks` nothing of a chunk of the file is copied \
                   unless all of its source can be reached (until v5.17).",
         rules: &["I4", "I14", "M6"],
+    },
+    Statement {
+        name: "iomap_fiemap",
+        group: Group::Kernel,
+        syntax: "VAR = iomap_fiemap FILE ITER",
+        meaning: "Copies the records of the file's extents to user memory, a page of them for \
+                  each page of the file, beginning with the first extent and behind what \
+                  iter.mapped says is there. Result: pages of records; -EFAULT if one cannot \
+                  be copied, whatever was copied before.",
+        rules: &["I9", "M5"],
+    },
+    Statement {
+        name: "iter.mapped",
+        group: Group::Kernel,
+        syntax: "ITER.mapped = 0",
+        meaning: "How much of the memory is filled with records (fi_extents_mapped): nothing, \
+                  the next iomap_fiemap begins at the start again.",
+        rules: &["I9"],
     },
     Statement {
         name: "fault_in_iov_iter_readable",

@@ -231,7 +231,7 @@ fn times(n: u8) -> String {
 /// What an operation does with its memory.
 fn preposition(op: OpKind) -> &'static str {
     match op {
-        OpKind::DirectRead | OpKind::BufferedRead | OpKind::PipeRead => "into",
+        OpKind::DirectRead | OpKind::BufferedRead | OpKind::Fiemap | OpKind::PipeRead => "into",
         OpKind::DirectWrite | OpKind::BufferedWrite | OpKind::PipeWrite => "from",
         OpKind::Load | OpKind::Store => "at",
         OpKind::Mmap | OpKind::Munmap | OpKind::Mprotect => "of",

@@ -164,6 +164,15 @@ fn blocks_make_sense(source: &Source, scenario: &Scenario, spans: &Spans) -> Rea
                  map another page, or leave out `holes`",
             );
         }
+        if (file.holes != 0 || file.chunk > 1) && does(&[OpKind::Fiemap]) {
+            let what = if file.holes != 0 { "holes" } else { "chunks" };
+            let message = format!("{} has {what}, and its extents are asked for", file.name);
+            return refused(
+                message,
+                "fiemap has a page of records for each page of the file: leave out `holes` \
+                 and `chunk`, or the fiemap",
+            );
+        }
         if file.chunk > 1 && scenario.switches.gup_window {
             let message = format!("`chunk` of {} with the switch `gup_window`", file.name);
             return refused(message, "leave one of them out");

@@ -15,7 +15,7 @@ impl Narrator<'_> {
         let fills = self.names.fills_buffer(task);
         let (index, write) = match t.sub {
             Sub::DioPage => (t.iter_pos + t.window, fills),
-            Sub::ReadPage => (t.iter_pos, fills),
+            Sub::ReadPage | Sub::FiemapPage => (t.iter_pos, fills),
             Sub::WritePage => (t.iter_pos + t.window, false),
             Sub::FaultIn => {
                 let op = self.cluster.program().code[t.pc as usize].op;
@@ -156,7 +156,10 @@ impl Narrator<'_> {
         let spec = &self.cluster.scenario().tasks[me as usize];
         match event {
             Event::Transfer { index, page, .. } => {
-                let file = format!("{} page {page}", self.names.file(spec.file));
+                let file = match spec.op {
+                    OpKind::Fiemap => format!("extent {page} of {}", self.names.file(spec.file)),
+                    _ => format!("{} page {page}", self.names.file(spec.file)),
+                };
                 let memory = self.names.vpage(spec.buffer[index as usize]);
                 let text = if self.names.fills_buffer(me) {
                     format!("{file} -> {memory}")

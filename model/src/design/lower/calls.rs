@@ -211,6 +211,11 @@ impl<'a> Lowering<'a> {
                     whole_chunks,
                 }
             }
+            Kernel::Fiemap => {
+                self.file_only(f, &mut args)?;
+                self.iter_arg(f, &mut args)?;
+                Op::IomapFiemap { to: result(self) }
+            }
             Kernel::FaultInReadable | Kernel::FaultInWriteable => {
                 self.iter_arg(f, &mut args)?;
                 let window = self.value_arg(f, &mut args)?;
