@@ -424,7 +424,7 @@ fn without_times(table: &str) -> String {
 
 #[test]
 fn rows_of_the_history_as_a_table() {
-    let output = glock(&["known", "K1", "k4f", "K4i", "K7", "K10"]);
+    let output = glock(&["known", "H2", "K1", "k4f", "K4i", "K7", "K10"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert_eq!(stderr(&output), "");
     insta::assert_snapshot!(without_times(&stdout(&output)));
@@ -438,7 +438,7 @@ fn all_rows_of_the_history_are_as_recorded() {
     assert_eq!(json["format"], "glock-known");
     assert_eq!(json["verdict"], "as recorded");
     let entries = json["entries"].as_array().unwrap();
-    assert_eq!(entries.len(), 52);
+    assert_eq!(entries.len(), 53);
     for entry in entries {
         let cases = entry["cases"].as_array().unwrap();
         assert_eq!(cases.is_empty(), entry["lacks"].is_string(), "{entry}");

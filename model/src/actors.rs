@@ -132,8 +132,10 @@ pub enum Timer {
     ReclaimAnon { vpage: u8 },
 }
 
-/// Most outcomes a task's step may have ([`Node::task_choices`]).
+/// Most outcomes a task's step may have ([`Node::task_choices`]), and one step of its
+/// asynchronous I/O.
 const MAX_CHOICES: u8 = 2;
+const MAX_CHOICES_AIO: u8 = MAX_CHOICES + 1;
 
 /// The system as stateright's actors see it.
 pub type System = ActorModel<Member, Arc<Cluster>, Budgets>;
@@ -233,7 +235,12 @@ fn timers(scenario: &Scenario, node: u8) -> Vec<Timer> {
             if spec.environment {
                 all.push(Timer::Start { task });
             }
-            all.extend((0..MAX_CHOICES).map(|choice| Timer::Task { task, choice }));
+            let most = if spec.aio {
+                MAX_CHOICES_AIO
+            } else {
+                MAX_CHOICES
+            };
+            all.extend((0..most).map(|choice| Timer::Task { task, choice }));
         }
     }
     for (file, spec) in (0..).zip(&scenario.files) {
@@ -269,7 +276,7 @@ impl Timer {
             Timer::Start { task } => state.task_starts(ctx, task as usize, sink),
             Timer::Task { task, choice } => {
                 let choices = state.task_choices(ctx, task as usize);
-                debug_assert!(choices <= MAX_CHOICES, "every outcome has its timer");
+                debug_assert!(choices <= MAX_CHOICES_AIO, "every outcome has its timer");
                 if choice >= choices {
                     return Step::Blocked;
                 }

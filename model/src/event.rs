@@ -96,6 +96,10 @@ pub enum Event {
     DioFlush { task: u8, file: u8 },
     /// Buffer page `index` and file page `page` were transferred.
     Transfer { task: u8, index: u8, page: u8 },
+    /// Buffer page `index` was submitted by asynchronous direct I/O (I1).
+    Submit { task: u8, index: u8 },
+    /// Asynchronous direct I/O completed and reported this result (I1).
+    Complete { task: u8, value: Val },
     /// The transfer function returned.
     TransferDone { task: u8, value: Val },
     /// Pages that a fault-in could not make accessible.

@@ -237,12 +237,35 @@ impl Node {
             let source = task.have_page
                 && spec.file as usize == file
                 && (spec.first_page + task.ki_pos) as usize == page;
-            let pinned =
-                spec.buffer.iter().zip(&task.pins).any(|(&v, &p)| {
-                    p.keeps() && self.backing(ctx, v as usize) == Some((file, page))
-                });
-            source || pinned
+            source || self.pinned_by(ctx, t, file, page).next().is_some()
         })
+    }
+
+    /// The pages of a task's buffer that are this page of a file, and keep it.
+    fn pinned_by(
+        &self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        file: usize,
+        page: usize,
+    ) -> impl Iterator<Item = usize> {
+        let pages = ctx.scenario.tasks[task].buffer.iter();
+        let pins = pages.zip(&self.tasks[task].pins).enumerate();
+        pins.filter(move |&(_, (&v, p))| {
+            p.keeps() && self.backing(ctx, v as usize) == Some((file, page))
+        })
+        .map(|(index, _)| index)
+    }
+
+    /// Does the task keep the page only by direct I/O in flight, which ends by itself,
+    /// whatever the task waits for?
+    pub fn keeps_by_bio(&self, ctx: &Ctx<'_>, task: usize, file: usize, page: usize) -> bool {
+        let t = &self.tasks[task];
+        let mut pinned = self.pinned_by(ctx, task, file, page).peekable();
+        !t.have_page
+            && !t.page_locked
+            && pinned.peek().is_some()
+            && pinned.all(|index| t.aio.alone_pins(index))
     }
 
     /// Removes a page from the cache and from all page tables (R6, M9).

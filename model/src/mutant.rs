@@ -67,6 +67,10 @@ mutants! {
     "R2" NoHoldTime,
     /// After a release nobody looks at the queue.
     "R3" LostWakeup,
+    /// A demotion does not wait for direct I/O in flight.
+    "R5" DioNotSynced,
+    /// Whoever is granted SH or EX does not wait for direct I/O in flight.
+    "Q8" DioNotAwaited,
     /// Dirty pages are not written back before a demotion.
     "R5" DirtyUnderShared,
     /// Invalidation does not wait for locked pages.

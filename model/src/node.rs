@@ -154,6 +154,9 @@ impl Node {
 
     fn sync_needed(&self, ctx: &Ctx<'_>, file: usize) -> bool {
         let pages = ctx.scenario.files[file].pages as usize;
+        if self.dio_in_flight(ctx, file) && !Mutant::DioNotSynced.is_on() {
+            return true;
+        }
         if Mutant::DirtyUnderShared.is_on() {
             return false;
         }
@@ -238,7 +241,16 @@ impl Node {
 
     /// How many different outcomes the task's next step may have.
     pub fn task_choices(&self, ctx: &Ctx<'_>, task: usize) -> u8 {
+        self.own_choices(ctx, task) + u8::from(self.tasks[task].aio.can_move())
+    }
+
+    /// As [`Node::task_choices`], of the task itself: the choice behind them is the step
+    /// of its asynchronous I/O.
+    fn own_choices(&self, ctx: &Ctx<'_>, task: usize) -> u8 {
         let t = &self.tasks[task];
+        if t.sub == Sub::Parked {
+            return 0;
+        }
         if t.nested()
             && t.wait == Wait::No
             && let Op::FilemapFault { .. } = ctx.program.code[t.nested_pc as usize].op
@@ -272,6 +284,9 @@ impl Node {
         match t.status {
             Status::Idle | Status::Done | Status::Bug => return Step::Blocked,
             Status::Running => {}
+        }
+        if t.aio.can_move() && choice == self.own_choices(ctx, task) {
+            return self.bio_step(ctx, task, sink);
         }
         let before = self.holds(task);
         let step = if t.fault == Fault::Begin {
@@ -402,7 +417,14 @@ impl Node {
                 Step::Taken
             }
             Op::Unpin => {
-                self.tasks[task].pins = Default::default();
+                let t = &mut self.tasks[task];
+                for (i, pin) in t.pins.iter_mut().enumerate() {
+                    // A bio has a pin of its own.
+                    if t.aio.bios & (1 << i) == 0 {
+                        *pin = Pinned::No;
+                    }
+                }
+                (t.aio.pinned, t.aio.referenced) = (0, 0);
                 self.advance(ctx, task);
                 Step::Taken
             }
@@ -642,8 +664,9 @@ impl Node {
         });
         // The xmote runs in this task's context: it stays in the call for it.
         let runs_xmote = self.runs_xmote(task, file);
+        let dio_wait = self.waits_for_dio(ctx, task, file);
         match nq {
-            Nq::Granted if !runs_xmote => self.nq_done(ctx, task, true),
+            Nq::Granted if !runs_xmote && !dio_wait => self.nq_done(ctx, task, true),
             Nq::Failed if !runs_xmote => self.nq_done(ctx, task, false),
             Nq::Failed => self.tasks[task].wait = Wait::Failed,
             Nq::Granted | Nq::Waiting => self.tasks[task].wait = Wait::Sleeping,
@@ -672,7 +695,7 @@ impl Node {
         }
         let granted = self.held(task, file) != Mode::Un;
         let failed = self.tasks[task].wait == Wait::Failed;
-        if !granted && !failed {
+        if !granted && !failed || self.waits_for_dio(ctx, task, file) {
             return Step::Blocked;
         }
         sink.event(Event::Wake {
@@ -682,6 +705,18 @@ impl Node {
         });
         self.nq_done(ctx, task, granted);
         Step::Taken
+    }
+
+    /// Does the task have its grant and not the use of it, while direct I/O is in
+    /// flight: `inode_dio_wait` for SH and EX (Q8)? The woken task waits, as from v6.0
+    /// on; before that the queue run did, and everybody behind it. Beside a holder in
+    /// DF nobody waits.
+    pub fn waits_for_dio(&self, ctx: &Ctx<'_>, task: usize, file: usize) -> bool {
+        let holders = self.glocks[file].queue.as_slice().iter();
+        self.held(task, file) != Mode::Un
+            && self.dio_in_flight(ctx, file)
+            && !Mutant::DioNotAwaited.is_on()
+            && !holders.into_iter().any(|h| h.granted && h.mode == Mode::Df)
     }
 
     /// `gfs2_glock_nq` returns.
@@ -771,7 +806,9 @@ impl Node {
             queue.iter().any(|h| h.task as usize == task)
         });
         let rwsem = self.rwsem.contains(&(task as u8 + 1));
-        let pins = t.pins.iter().any(|&p| p != Pinned::No);
+        let mut pins = t.pins.iter().enumerate();
+        // What is in flight is not the call's any more.
+        let pins = pins.any(|(i, &p)| p != Pinned::No && !t.aio.alone_pins(i));
         let journal_info = (0..MAX_FLAGS.min(ctx.program.flags.len()))
             .any(|i| ctx.program.flags[i].place == Place::JournalInfo && t.flags[i] != 0);
         queued || rwsem || pins || journal_info || t.faults_off || t.nofault || t.mmap_read
@@ -798,7 +835,8 @@ impl Node {
         }
     }
 
-    /// `inode_go_sync`: unmap what is mapped writable, write back what is dirty (R5).
+    /// `inode_go_sync`: unmap what is mapped writable, wait for direct I/O in flight,
+    /// write back what is dirty (R5).
     fn go_sync<S: Sink>(
         &mut self,
         ctx: &Ctx<'_>,
@@ -809,7 +847,8 @@ impl Node {
         let pages = ctx.scenario.files[file].pages as usize;
         let locked_dirty = (0..pages)
             .any(|q| self.pages[file][q] == Page::Dirty && self.page_locked(ctx, file, q, None));
-        if locked_dirty {
+        let in_flight = self.dio_in_flight(ctx, file) && !Mutant::DioNotSynced.is_on();
+        if locked_dirty || in_flight {
             return Step::Blocked;
         }
         if self.sw_paged & (1 << file) != 0 {

@@ -141,8 +141,11 @@ impl Val {
     pub const ENOTBLK: Val = Val(21);
     /// `-EIO`.
     pub const EIO: Val = Val(22);
+    /// `-EIOCBQUEUED`: an asynchronous transfer is under way, its completion will
+    /// report the result (rule I1).
+    pub const EIOCBQUEUED: Val = Val(23);
     /// `AOP_TRUNCATED_PAGE`: the page was unlocked, look it up again (I27).
-    pub const TRUNCATED: Val = Val(23);
+    pub const TRUNCATED: Val = Val(24);
     /// Number of bits a value takes in a packed state.
     pub const BITS: u32 = 5;
 
@@ -169,11 +172,11 @@ impl Val {
     /// Is it a negative error number?
     #[inline]
     pub const fn is_error(self) -> bool {
-        self.0 >= Val::EFAULT.0 && self.0 <= Val::EIO.0
+        self.0 >= Val::EFAULT.0 && self.0 <= Val::EIOCBQUEUED.0
     }
 
     /// The named values, as a design writes them.
-    pub const NAMES: [(&'static str, Val); 16] = [
+    pub const NAMES: [(&'static str, Val); 17] = [
         ("UN", Val::mode(Mode::Un)),
         ("SH", Val::mode(Mode::Sh)),
         ("DF", Val::mode(Mode::Df)),
@@ -190,6 +193,7 @@ impl Val {
         ("-ENOTBLK", Val::ENOTBLK),
         ("-EIO", Val::EIO),
         ("AOP_TRUNCATED_PAGE", Val::TRUNCATED),
+        ("-EIOCBQUEUED", Val::EIOCBQUEUED),
     ];
 
     /// The value with this name.

@@ -57,7 +57,8 @@ impl Node {
     /// Is the task's next step a release of something it held before, which nobody
     /// depends on? Takes it out of `before`, so that every release is fused once.
     pub(crate) fn at_release(&self, ctx: &Ctx<'_>, task: usize, before: &mut Holds) -> bool {
-        if !self.runs_code(ctx, task) {
+        // Pages in flight are pinned, and dirtied when they arrive.
+        if !self.runs_code(ctx, task) || self.tasks.iter().any(|t| t.aio.in_flight()) {
             return false;
         }
         let now = self.holds(task);

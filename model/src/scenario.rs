@@ -35,6 +35,7 @@
 //! op = "direct_read"            # see `OpKind::NAMES`
 //! file = "F1"                   # for reads, writes and mmap
 //! page = 0                      # first page of the file; default 0
+//! aio = true                    # direct I/O that completes later; default false
 //! open_file = "x"               # tasks with the same name share the open file
 //! unaligned = false             # direct I/O: the buffer begins in mid-page (I9)
 //! buffer = [                    # one entry a page; for all but mmap
@@ -348,6 +349,9 @@ pub struct TaskSpec {
     pub open_file: u8,
     /// The buffer begins in mid-page (I9; only `offset_errno` is about that).
     pub unaligned: bool,
+    /// Direct reads and writes: asynchronous, as by io_submit. What the completion
+    /// reports is the result.
+    pub aio: bool,
     /// An event of the environment: it may never start (and is never fair).
     pub environment: bool,
 }

@@ -477,6 +477,7 @@ impl Maps<'_> {
             buffer,
             open_file,
             unaligned,
+            aio,
             environment,
         } = from;
         let node = |mm: u8| self.scenario.mms[mm as usize].node;
@@ -486,6 +487,7 @@ impl Maps<'_> {
             && (!has_file || self.files[*file as usize] == to.file)
             && *first_page == to.first_page
             && buffer.len() == to.buffer.len()
+            && *aio == to.aio
             && *environment == to.environment
             && *unaligned == to.unaligned
             && self.nodes[node(*mm) as usize] == node(to.mm);
@@ -759,6 +761,7 @@ fn names_nobody(task: &Task) {
         tried: _,
         have_page: _,
         pins: _,
+        aio: _,
         mapping: _,
         saw_bad: _,
         landed: _,

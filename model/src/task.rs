@@ -73,6 +73,11 @@ pub enum Sub {
     Readpage = 14,
     /// `iomap_fiemap`: next page of records.
     FiemapPage = 15,
+    /// `iomap_dio_rw`, asynchronous, a later page refused: before the wait for what
+    /// has been submitted (I13).
+    DioWait = 16,
+    /// The call has returned `-EIOCBQUEUED`; only the completion is left.
+    Parked = 17,
 }
 
 /// Where a page fault stands (M1).
@@ -131,6 +136,97 @@ impl Pinned {
     #[inline]
     pub const fn keeps(self) -> bool {
         matches!(self, Pinned::Live | Pinned::Ref)
+    }
+}
+
+/// Where asynchronous direct I/O stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum Flight {
+    /// There is none.
+    #[default]
+    None = 0,
+    /// `iomap_dio_rw` submits it: counted in `i_dio_count`.
+    Submitting = 1,
+    /// `iomap_dio_rw` has returned -EIOCBQUEUED: counted, until it completes.
+    Queued = 2,
+    /// A write: all pages are done, the completion still has to drop the range of the
+    /// page cache (I2). Counted.
+    Ending = 3,
+    /// Completed and reported, before the system call has returned.
+    Complete = 4,
+}
+
+/// Asynchronous direct I/O of a task (I1, I13): what has been submitted and what its
+/// completion will report. Submitted pages are pinned ([`Task::pins`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Aio {
+    /// How far it is.
+    pub flight: Flight,
+    /// Pages of the buffer that have been submitted and not yet moved: bit per page.
+    pub bios: u8,
+    /// The first page of the buffer.
+    pub index: u8,
+    /// The page of the file that goes with it, from where the operation began.
+    pub page: u8,
+    /// Pages submitted (`dio->size`).
+    pub size: u8,
+    /// What the completion reports; before the wait for what has been submitted, the
+    /// error the call will return, or 0.
+    pub value: Val,
+    /// Submitted pages that the design had pinned before: bit per page.
+    pub pinned: u8,
+    /// Submitted pages that the design had a reference to before: bit per page.
+    pub referenced: u8,
+}
+
+impl Aio {
+    /// Is it counted in the inode's `i_dio_count`?
+    #[inline]
+    pub fn in_flight(&self) -> bool {
+        matches!(
+            self.flight,
+            Flight::Submitting | Flight::Queued | Flight::Ending
+        )
+    }
+
+    /// A bio takes a page of the buffer, with a pin of its own.
+    pub(crate) fn takes(&mut self, index: u8, pins: &[Pinned; MAX_TRANSFER]) {
+        let bit = 1 << index;
+        self.bios |= bit;
+        match pins[index as usize] {
+            Pinned::No => {}
+            Pinned::Live | Pinned::Orphan => self.pinned |= bit,
+            Pinned::Ref => self.referenced |= bit,
+        }
+    }
+
+    /// The bio of a page is done: what is left is what the design had, of a page that is
+    /// as it is now.
+    pub(crate) fn gives_back(&mut self, index: u8, now: Pinned) -> Pinned {
+        let bit = 1 << index;
+        self.bios &= !bit;
+        let (pinned, referenced) = (self.pinned & bit != 0, self.referenced & bit != 0);
+        self.pinned &= !bit;
+        self.referenced &= !bit;
+        match now {
+            _ if pinned => now,
+            Pinned::Live if referenced => Pinned::Ref,
+            _ => Pinned::No,
+        }
+    }
+
+    /// Is this page of the buffer pinned by a bio only, which needs nobody's help?
+    #[inline]
+    pub fn alone_pins(&self, index: usize) -> bool {
+        (self.bios & !self.pinned & !self.referenced) >> index & 1 == 1
+    }
+
+    /// Is there something to do that needs nobody's help: a page to be moved, or the
+    /// completion?
+    #[inline]
+    pub fn can_move(&self) -> bool {
+        self.bios != 0 || self.flight == Flight::Ending
     }
 }
 
@@ -209,6 +305,8 @@ pub struct Task {
     pub have_page: bool,
     /// Per buffer page.
     pub pins: [Pinned; MAX_TRANSFER],
+    /// Asynchronous direct I/O.
+    pub aio: Aio,
     /// Ghost: the extent mapping.
     pub mapping: Mapping,
     /// Ghost: an access of this operation failed on a genuinely bad address.

@@ -8,13 +8,16 @@
 //! variables.
 
 use crate::event::{Event, Sink};
+use crate::glock::{Holder, Stage};
 use crate::memory::Step;
 use crate::mode::Mode;
 use crate::mutant::Mutant;
 use crate::node::{Ctx, Node};
-use crate::program::{DioFlags, Entry, FaultInFlags, Op, Val};
+use crate::program::{DioFlags, Entry, FaultInFlags, NqFlags, Op, Val};
 use crate::scenario::{OpKind, Page, VpageKind};
-use crate::task::{Fault, LANDED_LOST, Mapping, Pinned, Status, Sub, wrong};
+use crate::task::{
+    Aio, Fault, Flight, LANDED_LOST, Mapping, Pinned, Status, Sub, Task, Wait, wrong,
+};
 
 /// In one direct call a page that is not the first is asked for up to four times
 /// before the error surfaces: by the get-user-pages call that returns short, by
@@ -170,7 +173,10 @@ impl Node {
             Sub::Touch => self.touch_page(ctx, task, sink),
             Sub::MmArrive | Sub::MmQueued => self.mmap_write_lock(ctx, task, sink),
             Sub::MmHeld => self.munmap(ctx, task, sink),
-            Sub::None | Sub::WriteBegin | Sub::WriteEnd | Sub::Readpage => Step::Blocked,
+            Sub::DioWait => self.dio_wait(ctx, task, sink),
+            Sub::Parked | Sub::None | Sub::WriteBegin | Sub::WriteEnd | Sub::Readpage => {
+                Step::Blocked
+            }
         }
     }
 
@@ -301,8 +307,22 @@ impl Node {
     fn dio_flush<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
         let file = ctx.scenario.tasks[task].file as usize;
         let range = self.range(ctx, task);
-        if self.any_page_locked(ctx, file, range.clone(), Some(task)) {
+        let aio = &self.tasks[task].aio;
+        // A request that is queued and begins again: the first comes to its end.
+        if self.any_page_locked(ctx, file, range.clone(), Some(task)) || aio.in_flight() {
             return Step::Blocked;
+        }
+        let t = &mut self.tasks[task];
+        if ctx.scenario.tasks[task].aio {
+            if t.aio.flight == Flight::Complete {
+                t.wrong |= wrong::UNBALANCED; // reported already, and goes on
+            }
+            t.aio = Aio {
+                flight: Flight::Submitting,
+                index: t.iter_pos,
+                page: t.ki_pos,
+                ..Aio::default()
+            };
         }
         sink.event(Event::DioFlush {
             task: task as u8,
@@ -370,6 +390,10 @@ impl Node {
             self.access_failed(ctx, task, Val::EFAULT, sink);
             return Step::Taken;
         }
+        if ctx.scenario.tasks[task].aio {
+            self.submit(ctx, task, sink);
+            return Step::Taken;
+        }
         let index = self.tasks[task].iter_pos as usize;
         if !self.tasks[task].pins[index].is_used() && ctx.scenario.switches.gup_window {
             self.pin(task, index, Pinned::Live, sink);
@@ -398,8 +422,8 @@ impl Node {
     ) -> Step {
         if !write {
             match self.tasks[task].moved {
-                0 => self.builtin_fails(ctx, task, Val::ENOTBLK, sink),
-                _ => self.dio_complete(ctx, task, sink),
+                0 => self.dio_fails(ctx, task, Val::ENOTBLK, sink),
+                _ => self.dio_waits(ctx, task, Val::ZERO, sink),
             }
             return Step::Taken;
         }
@@ -409,7 +433,7 @@ impl Node {
         }
         self.move_page(ctx, task, v, write, sink);
         if self.tasks[task].iter_count == 0 {
-            self.dio_complete(ctx, task, sink);
+            self.dio_over(ctx, task, Val::ZERO, sink);
         }
         Step::Taken
     }
@@ -431,33 +455,17 @@ impl Node {
         into_buffer: bool,
         sink: &mut S,
     ) {
-        let spec = &ctx.scenario.tasks[task];
-        let file = spec.file as usize;
+        let file = ctx.scenario.tasks[task].file as usize;
         let page = self.file_page(ctx, task);
         let direct = self.tasks[task].sub == Sub::DioPage;
+        let index = self.tasks[task].iter_pos as usize;
+        let live_pin = self.page_lands(ctx, task, index, page, into_buffer, sink);
         let t = &mut self.tasks[task];
-        let index = t.iter_pos as usize;
-        sink.event(Event::Transfer {
-            task: task as u8,
-            index: index as u8,
-            page: page as u8,
-        });
-        let relative = page as u8 - spec.first_page;
-        let orphan = t.pins[index] == Pinned::Orphan;
-        let live_pin = t.pins[index] == Pinned::Live;
-        t.landed[index] = if orphan && into_buffer {
-            LANDED_LOST
-        } else {
-            relative + 1
-        };
         if t.mapping == Mapping::Stale {
             t.wrong |= wrong::MAPPING;
         }
         if t.changed {
             t.wrong |= wrong::TORN;
-        }
-        if !into_buffer && relative as usize != index {
-            t.wrong |= wrong::PLACEMENT; // the file has wrong data, whatever is returned
         }
         if ctx.scenario.switches.gup_window && direct {
             t.pins[index] = Pinned::No;
@@ -482,6 +490,207 @@ impl Node {
             }
             self.file_changes(ctx, file, Some(task));
         }
+    }
+
+    /// Ghost (P7): the data of a page arrives. Was it moved through a live pin?
+    fn page_lands<S: Sink>(
+        &mut self,
+        ctx: &Ctx<'_>,
+        task: usize,
+        index: usize,
+        page: usize,
+        into_buffer: bool,
+        sink: &mut S,
+    ) -> bool {
+        sink.event(Event::Transfer {
+            task: task as u8,
+            index: index as u8,
+            page: page as u8,
+        });
+        let relative = page as u8 - ctx.scenario.tasks[task].first_page;
+        let t = &mut self.tasks[task];
+        t.landed[index] = if t.pins[index] == Pinned::Orphan && into_buffer {
+            LANDED_LOST
+        } else {
+            relative + 1
+        };
+        if !into_buffer && relative as usize != index {
+            t.wrong |= wrong::PLACEMENT; // the file has wrong data, whatever is returned
+        }
+        t.pins[index] == Pinned::Live
+    }
+
+    // ---- asynchronous direct I/O ----------------------------------------------
+
+    /// The next pages of the buffer, those moved together, go into a bio, which keeps
+    /// them pinned; each is moved in a step of its own ([`Node::bio_step`]).
+    fn submit<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
+        for _ in 0..self.unit(ctx, task) {
+            let index = self.tasks[task].iter_pos;
+            self.tasks[task].aio.takes(index, &self.tasks[task].pins);
+            if !self.tasks[task].pins[index as usize].is_used() {
+                self.pin(task, index as usize, Pinned::Live, sink);
+            }
+            sink.event(Event::Submit {
+                task: task as u8,
+                index,
+            });
+            let t = &mut self.tasks[task];
+            if t.mapping == Mapping::Stale {
+                t.wrong |= wrong::MAPPING;
+            }
+            t.iter_pos += 1;
+            t.iter_count -= 1;
+            t.moved += 1;
+            t.attempts = 0;
+        }
+        if self.tasks[task].iter_count == 0 {
+            self.dio_over(ctx, task, Val::ZERO, sink);
+        }
+    }
+
+    /// Nothing more is submitted: `error` is what the rest was refused with, or 0. What
+    /// is done already ends here, as if it were synchronous; what is not will be
+    /// completed behind the caller's back.
+    fn dio_over<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, error: Val, sink: &mut S) {
+        if self.tasks[task].aio.bios == 0 {
+            return match error {
+                Val::ZERO => self.dio_complete(ctx, task, sink),
+                error => self.dio_fails(ctx, task, error, sink),
+            };
+        }
+        let op = ctx.program.code[self.tasks[task].pc as usize].op;
+        let all = self.result_so_far(task, op);
+        let t = &mut self.tasks[task];
+        t.aio.flight = Flight::Queued;
+        (t.aio.size, t.aio.value) = match error {
+            Val::ZERO => (t.moved, all),
+            error => (0, error),
+        };
+        self.builtin_fails(ctx, task, Val::EIOCBQUEUED, sink);
+    }
+
+    /// As [`Node::dio_over`], where the request is made to wait for what it has
+    /// submitted and ends as a synchronous one: a short count with IOMAP_DIO_PARTIAL or
+    /// before a hole, an error where the iterator is taken back (I13).
+    fn dio_waits<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, error: Val, sink: &mut S) {
+        let t = &mut self.tasks[task];
+        if t.aio.bios == 0 {
+            return self.dio_over(ctx, task, error, sink);
+        }
+        t.aio.value = error;
+        t.sub = Sub::DioWait;
+    }
+
+    fn dio_fails<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, error: Val, sink: &mut S) {
+        self.tasks[task].aio = Aio::default();
+        self.builtin_fails(ctx, task, error, sink);
+    }
+
+    fn dio_wait<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let aio = self.tasks[task].aio;
+        if aio.bios != 0 {
+            return Step::Blocked;
+        }
+        self.dio_over(ctx, task, aio.value, sink);
+        Step::Taken
+    }
+
+    /// A page in flight arrives, or the completion runs: nobody's code but the block
+    /// layer's, whatever the task is doing.
+    pub(crate) fn bio_step<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let spec = &ctx.scenario.tasks[task];
+        let (file, aio) = (spec.file as usize, self.tasks[task].aio);
+        if aio.bios == 0 {
+            return self.aio_ends(ctx, task, sink);
+        }
+        let index = aio.bios.trailing_zeros() as usize;
+        let page = (spec.first_page + aio.page) as usize + index - aio.index as usize;
+        let reads = spec.op == OpKind::DirectRead;
+        if self.flies_unprotected(file) {
+            self.tasks[task].wrong |= wrong::MAPPING;
+        }
+        let live = self.page_lands(ctx, task, index, page, reads, sink);
+        let t = &mut self.tasks[task];
+        t.pins[index] = t.aio.gives_back(index as u8, t.pins[index]);
+        let last = t.aio.bios == 0 && t.aio.flight == Flight::Queued;
+        if reads {
+            self.memory_written(ctx, task, spec.buffer[index] as usize, live);
+        } else {
+            self.file_changes(ctx, file, Some(task));
+        }
+        if last && !reads && aio.size > 0 {
+            self.tasks[task].aio.flight = Flight::Ending;
+        } else if last {
+            self.aio_reports(ctx, task, sink);
+        }
+        Step::Taken
+    }
+
+    /// Ghost (P6): does I/O in flight use an extent mapping that may be another by now?
+    /// Waiting for it (R5, Q8) keeps the node's mode as it is, and holders out that
+    /// could change the file.
+    fn flies_unprotected(&self, file: usize) -> bool {
+        let gl = &self.glocks[file];
+        let holders = gl.queue.as_slice().iter();
+        let changes = |h: &Holder| {
+            h.granted
+                && h.mode != Mode::Df
+                && !h.flags.has(NqFlags::ANY)
+                && self.tasks[h.task as usize].wait == Wait::No
+        };
+        gl.state == Mode::Un
+            || matches!(gl.stage, Stage::Inval | Stage::Sent | Stage::Reply)
+            || holders.filter(|h| changes(h)).count() > 0
+    }
+
+    /// The completion of a write, in its work queue: drops the range of the page cache
+    /// once more.
+    fn aio_ends<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
+        let file = ctx.scenario.tasks[task].file as usize;
+        let range = self.aio_range(ctx, task);
+        if self.any_page_locked(ctx, file, range.clone(), None) {
+            return Step::Blocked;
+        }
+        self.drop_range(ctx, file, range, sink);
+        self.aio_reports(ctx, task, sink);
+        Step::Taken
+    }
+
+    /// The pages of the file a queued write has written.
+    pub(crate) fn aio_range(&self, ctx: &Ctx<'_>, task: usize) -> std::ops::Range<usize> {
+        let aio = &self.tasks[task].aio;
+        let first = (ctx.scenario.tasks[task].first_page + aio.page) as usize;
+        first..first + aio.size as usize
+    }
+
+    /// `ki_complete`: the result is delivered, once.
+    fn aio_reports<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
+        let t = &mut self.tasks[task];
+        let value = t.aio.value;
+        t.ki_pos += t.aio.size;
+        sink.event(Event::Complete {
+            task: task as u8,
+            value,
+        });
+        if t.sub == Sub::Parked {
+            self.operation_over(ctx, task, value);
+        } else {
+            t.aio = Aio {
+                flight: Flight::Complete,
+                value,
+                ..Aio::default()
+            };
+        }
+    }
+
+    /// Is direct I/O of the file in flight (`i_dio_count`)? Only asynchronous requests
+    /// are counted: a synchronous one has its glock until it is over.
+    pub fn dio_in_flight(&self, ctx: &Ctx<'_>, file: usize) -> bool {
+        let specs = ctx.scenario.tasks.iter().zip(&self.tasks);
+        specs
+            .into_iter()
+            .any(|(spec, t)| spec.aio && spec.file as usize == file && t.aio.in_flight())
     }
 
     /// The task wrote to user memory: the mapped file changes. Through a pin the
@@ -510,6 +719,7 @@ impl Node {
     fn dio_ends<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) {
         let t = &mut self.tasks[task];
         t.ki_pos += t.moved;
+        t.aio = Aio::default();
         self.builtin_ends(ctx, task, sink);
     }
 
@@ -934,9 +1144,9 @@ impl Node {
             t.attempts += 1;
         } else if hole && !flags.has(DioFlags::HOLE_EFAULT) {
             // "Nothing copied" looks like the end of the file.
-            self.dio_complete(ctx, task, sink);
+            self.dio_over(ctx, task, Val::ZERO, sink);
         } else if t.moved > 0 && partial && error == Val::EFAULT {
-            self.dio_complete(ctx, task, sink);
+            self.dio_waits(ctx, task, Val::ZERO, sink);
         } else {
             // The error wins over progress; the iterator stays advanced unless it is
             // taken back, the file position does not move.
@@ -948,8 +1158,10 @@ impl Node {
             if rewind || Mutant::IteratorRewound.is_on() {
                 t.iter_pos -= t.moved;
                 t.iter_count += t.moved;
+                self.dio_waits(ctx, task, error, sink);
+            } else {
+                self.dio_over(ctx, task, error, sink);
             }
-            self.builtin_fails(ctx, task, error, sink);
         }
     }
 
@@ -1003,8 +1215,47 @@ impl Node {
             sink.event(Event::MmapWriteUnlock { task: task as u8 });
             self.tasks[task].sub = Sub::None;
         }
+        let t = &self.tasks[task];
+        let queued = !matches!(t.aio.flight, Flight::None | Flight::Submitting);
+        match (queued, value) {
+            (true, Val::EIOCBQUEUED) => self.call_returns_queued(ctx, task),
+            // Whoever waits for the request is told twice.
+            (true, _) => {
+                self.tasks[task].wrong |= wrong::UNBALANCED;
+                self.operation_over(ctx, task, value);
+            }
+            (false, _) => self.operation_over(ctx, task, value),
+        }
+    }
+
+    /// The system call returns -EIOCBQUEUED. The operation is over when its completion
+    /// has reported, whichever comes last.
+    fn call_returns_queued(&mut self, ctx: &Ctx<'_>, task: usize) {
+        if self.leaves_something(ctx, task) {
+            self.tasks[task].wrong |= wrong::UNBALANCED;
+        }
+        let t = &self.tasks[task];
+        if t.aio.flight == Flight::Complete {
+            return self.operation_over(ctx, task, t.aio.value);
+        }
+        self.tasks[task] = Task {
+            status: Status::Running,
+            sub: Sub::Parked,
+            iter_pos: t.iter_pos,
+            ki_pos: t.ki_pos,
+            pins: t.pins,
+            aio: t.aio,
+            saw_bad: t.saw_bad,
+            landed: t.landed,
+            wrong: t.wrong,
+            ..Task::default()
+        };
+    }
+
+    /// The result is known to whoever asked for it.
+    fn operation_over(&mut self, ctx: &Ctx<'_>, task: usize, value: Val) {
         let wrong = self.tasks[task].wrong | self.judge(ctx, task, value);
-        self.tasks[task] = crate::task::Task {
+        self.tasks[task] = Task {
             status: Status::Done,
             wrong,
             result: value,

@@ -14,7 +14,7 @@ use crate::mode::Mode;
 use crate::node::{Ctx, Node};
 use crate::program::{Entry, MayGrant, NqFlags, Op};
 use crate::scenario::{LockManager, MAX_FILES, MAX_NODES, MAX_TASKS, Page};
-use crate::task::{Fault, Status, Sub, Wait};
+use crate::task::{Fault, Flight, Status, Sub, Wait};
 use std::fmt;
 
 /// Somebody who waits or is waited for.
@@ -254,6 +254,9 @@ impl Builder<'_> {
         {
             return self.add(me, Waiter::Task(owner as u8));
         }
+        if task.aio.flight == Flight::Ending && task.sub == Sub::Parked {
+            self.edges_to_page_locks(me, n, t);
+        }
         if waits_to_read_mmap(&ctx, node, t) {
             self.edge_to_mm_writers(t, n);
         } else if task.sub == Sub::MmQueued {
@@ -299,6 +302,9 @@ impl Builder<'_> {
             .iter()
             .position(|h| h.task as usize == t && !h.granted)
         else {
+            if node.waits_for_dio(&self.cluster.ctx(n), t, file) {
+                self.edges_to_dio(me, n, file);
+            }
             return; // granted, about to wake up
         };
         for earlier in &queue[..i] {
@@ -328,6 +334,36 @@ impl Builder<'_> {
         }
         if gl.locked() {
             self.add(me, work);
+        }
+    }
+
+    /// Whoever waits for direct I/O in flight waits for the task that still submits it
+    /// (which may fault), or for those that keep its completion from a page. Otherwise
+    /// it ends by itself.
+    fn edges_to_dio(&mut self, me: Waiter, n: usize, file: usize) {
+        let (ctx, node) = (self.cluster.ctx(n), &self.state.nodes[n]);
+        for (t, spec) in ctx.scenario.tasks.iter().enumerate() {
+            let aio = &node.tasks[t].aio;
+            if spec.file as usize != file {
+                continue;
+            }
+            match aio.flight {
+                Flight::Submitting => self.add(me, Waiter::Task(t as u8)),
+                Flight::Ending => self.edges_to_page_locks(me, n, t),
+                Flight::None | Flight::Queued | Flight::Complete => {}
+            }
+        }
+    }
+
+    /// The completion of a write waits for locked pages of its range.
+    fn edges_to_page_locks(&mut self, me: Waiter, n: usize, t: usize) {
+        let (ctx, node) = (self.cluster.ctx(n), &self.state.nodes[n]);
+        let file = ctx.scenario.tasks[t].file as usize;
+        for q in node.aio_range(&ctx, t) {
+            if let Some(owner) = node.page_lock_owner(&ctx, file, q) {
+                // Also of itself: whoever locks a page and then waits for the completion.
+                self.edges[me.index()] |= 1 << Waiter::Task(owner as u8).index();
+            }
         }
     }
 
@@ -370,11 +406,14 @@ impl Builder<'_> {
                         self.add(me, Waiter::Task(owner as u8));
                     }
                 }
+                self.edges_to_dio(me, n, file);
             }
             Stage::Inval => {
                 if let Some(q) = node.next_inval(&ctx, file, gl.inval_page as usize) {
                     for owner in node.inval_waits_for(&ctx, file, q) {
-                        self.add(me, Waiter::Task(owner as u8));
+                        if !node.keeps_by_bio(&ctx, owner, file, q) {
+                            self.add(me, Waiter::Task(owner as u8));
+                        }
                     }
                 }
             }

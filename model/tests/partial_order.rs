@@ -241,7 +241,7 @@ const OTHER_PAGE: &str = r#"
 /// possible and comes to the same.
 #[test]
 fn nobody_depends_on_a_release() {
-    const NAMES: [&str; 20] = [
+    const NAMES: [&str; 21] = [
         "race-direct-read",
         "race-direct-write",
         "race-buffered-read",
@@ -260,6 +260,7 @@ fn nobody_depends_on_a_release() {
         "threads-buffered-write",
         "mmap-lock-mprotect-buffer-direct-read",
         "reclaim-direct-read",
+        "aio-direct-write",
         "race-direct-read-private-two-nodes",
         "race-direct-write-two-nodes",
     ];

@@ -210,6 +210,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "S12",
         &[
+            "aio-bad-second-direct-read",
             "bad-beyond-end-buffered-read",
             "bad-beyond-end-direct-read",
             "bad-first-buffered-read",
@@ -245,6 +246,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "S13",
         &[
+            "aio-direct-read",
+            "aio-direct-write",
             "resume-buffered-read",
             "resume-buffered-read-bad",
             "resume-buffered-write",
@@ -270,6 +273,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     ("S16", &["torn-buffered-read", "torn-buffered-read-local"]),
+    ("S17", &["aio-direct-read-remote", "aio-direct-write-local"]),
     (
         "S18",
         &[
@@ -283,10 +287,7 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 /// Predictions without a scenario, and why.
-const LEFT_OUT: [(&str, &str); 2] = [
-    ("S15", "is about a chunk smaller than a page"),
-    ("S17", "needs asynchronous I/O"),
-];
+const LEFT_OUT: [(&str, &str); 1] = [("S15", "is about a chunk smaller than a page")];
 
 fn load(name: &str) -> Scenario {
     Library::builtin().load(name).unwrap()
@@ -407,6 +408,7 @@ fn fits(number: &str, s: &Scenario) -> bool {
         "S13" => s.tasks[0].buffer.len() >= 2 && s.vpages[0].initial == [Pte::Rw],
         "S14" => s.events.reclaim > 0,
         "S16" => s.tasks[0].op == OpKind::BufferedRead && s.tasks[0].buffer.len() == 2,
+        "S17" => s.tasks[0].aio && s.tasks[1].file == s.tasks[0].file,
         "S18" => crosses(s) && s.tasks[2].op == OpKind::BufferedWrite && s.tasks[2].file == 0,
         _ => false,
     }

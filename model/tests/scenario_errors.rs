@@ -286,6 +286,8 @@ fn things_that_do_not_go_together() {
             "op = \"direct_read\"\nfile = \"F1\"",
             "op = \"load\"\nopen_file = \"x\""
         ),
+        ("\"direct_read\"", "\"buffered_read\"\naio = true"),
+        ("\"direct_read\"", "\"direct_read\"\naio = \"yes\""),
         ("anon = \"absent\"", "anon = \"absent\", bad = true"),
         ("anon = \"absent\"", "bad = false"),
         ("anon = \"absent\"", "anon = \"absent\", page = 1"),

@@ -215,7 +215,7 @@ fn task() -> impl Strategy<Value = String> {
         "node = 2\n",
         "mm = \"P1\"\n",
     ]);
-    let open = select(vec!["", "", "open_file = \"f\"\n"]);
+    let open = select(vec!["", "", "open_file = \"f\"\n", "aio = true\n"]);
     let environment = select(vec!["", "", "environment = true\n"]);
     let what = prop_oneof![
         3 => (io, buffer(), open).prop_map(|(op, buffer, open)| {

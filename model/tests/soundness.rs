@@ -13,7 +13,7 @@ use glock_model::waits;
 use support::{HISTORY, cluster, explore, scenario, search, with_scenario};
 
 /// Scenarios small enough to visit in full, many times.
-const SMALL: [&str; 16] = [
+const SMALL: [&str; 18] = [
     "race-direct-read",
     "race-direct-write",
     "race-buffered-read",
@@ -30,6 +30,8 @@ const SMALL: [&str; 16] = [
     "pipe-read-local-writer",
     "threads-direct-read-munmap",
     "reclaim-direct-read",
+    "aio-direct-read",
+    "aio-direct-write-local",
 ];
 
 const CAP: usize = 400_000;
@@ -243,7 +245,7 @@ fn step_fusion_changes_no_verdict() {
     }
 }
 
-const TWO_NODES: [&str; 8] = [
+const TWO_NODES: [&str; 9] = [
     "lone-direct-read-idle-remote",
     "lone-direct-write-idle-remote",
     "lone-buffered-read-idle-remote",
@@ -252,6 +254,7 @@ const TWO_NODES: [&str; 8] = [
     "touch-load-remote-direct-writer",
     "pipe-read-remote-writer",
     "torn-buffered-read",
+    "aio-direct-read-remote",
 ];
 
 /// Delivering an answer in the step that sends it changes no verdict.

@@ -241,6 +241,11 @@ fn whoever_differs_in_anything_stays() {
             "op = \"direct_read\"\nenvironment = true\n",
         ),
         (
+            "asynchronous I/O",
+            "op = \"direct_read\"\n",
+            "op = \"direct_read\"\naio = true\n",
+        ),
+        (
             "a demand's file",
             "file = \"F1\", mode",
             "file = \"F2\", mode",

@@ -7,7 +7,7 @@ use glock_model::cluster::{Cluster, State};
 use glock_model::glock::{Holder, Stage};
 use glock_model::mode::Mode;
 use glock_model::node::Node;
-use glock_model::task::{Fault, Status, Sub, Task, Wait};
+use glock_model::task::{Fault, Flight, Status, Sub, Task, Wait};
 use glock_model::waits::{self, Waiter};
 
 /// The block as lines that may still have to be wrapped.
@@ -121,6 +121,7 @@ impl Report<'_> {
         let t = &node.tasks[task];
         match t.sub {
             Sub::MmArrive | Sub::MmQueued => return Some("mmap_write_lock".to_string()),
+            Sub::Parked => return Some("the completion of its direct I/O".to_string()),
             _ => {}
         }
         let runs_design = self.cluster.scenario().tasks[task].op.is_io() || t.nested();
@@ -159,6 +160,14 @@ impl Report<'_> {
                 let how = if demoted { " to be demoted first" } else { "" };
                 format!("{me} waits for {name}{how}")
             }
+            Waiter::Task(other)
+                if node.waits_for_dio(&self.cluster.ctx(n), task as usize, file) =>
+            {
+                format!(
+                    "{me} has {name} and waits for direct I/O{}",
+                    self.in_flight(other)
+                )
+            }
             Waiter::Task(other) if t.wait == Wait::Sleeping => {
                 let gl = &node.glocks[file];
                 let holder = match other == task {
@@ -169,6 +178,15 @@ impl Report<'_> {
                 format!("{me} waits for {name}, {how}")
             }
             Waiter::Task(other) => self.waits_for_other_lock(task, other, t, name),
+        }
+    }
+
+    /// Goes on behind "direct I/O": why it is still in flight.
+    fn in_flight(&self, other: u8) -> String {
+        let who = self.names.task(other);
+        match self.task_state(other as usize).aio.flight {
+            Flight::Submitting => format!(" that {who} still submits"),
+            _ => format!(" whose completion needs a page that {who} has locked"),
         }
     }
 
@@ -187,6 +205,9 @@ impl Report<'_> {
     fn waits_for_other_lock(&self, task: u8, other: u8, t: &Task, file: &str) -> String {
         let (me, who) = (self.names.task(task), self.names.task(other));
         let o = self.task_state(other as usize);
+        if t.sub == Sub::Parked {
+            return format!("the completion for {me} waits for a page that {who} has locked");
+        }
         if t.sub == Sub::MmQueued {
             return format!("{me} waits to write mmap_lock, held by {who} (read)");
         }
@@ -207,6 +228,12 @@ impl Report<'_> {
     fn work_waits(&self, node: u8, file: u8, to: Waiter) -> String {
         let gl = &self.state.nodes[node as usize].glocks[file as usize];
         match (to, gl.stage) {
+            (Waiter::Task(other), Stage::Sync)
+                if self.cluster.scenario().tasks[other as usize].file == file
+                    && self.task_state(other as usize).aio.flight == Flight::Submitting =>
+            {
+                format!(", where direct I/O is in flight{}", self.in_flight(other))
+            }
             (Waiter::Task(other), Stage::Sync | Stage::Inval) => {
                 format!(", where {} has a page locked", self.names.task(other))
             }

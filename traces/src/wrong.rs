@@ -176,11 +176,15 @@ impl Judge<'_> {
 
     /// Data written to pages that had left their file.
     fn lost_pages(&self, task: u8) -> Vec<String> {
-        let Some(before) = self.before_return(task) else {
+        let Some(before) = self.before_result(task) else {
             return Vec::new();
         };
-        let landed = &before.nodes[self.node_of(task)].tasks[task as usize].landed;
-        let lost = (0..self.spec(task).buffer.len()).filter(|&i| landed[i] == LANDED_LOST);
+        let t = &before.nodes[self.node_of(task)].tasks[task as usize];
+        // The last page of asynchronous I/O arrives in the step in which it completes.
+        let lost = (0..self.spec(task).buffer.len()).filter(|&i| {
+            let orphan = t.aio.bios >> i & 1 == 1 && t.pins[i] == Pinned::Orphan;
+            t.landed[i] == LANDED_LOST || orphan && self.names.fills_buffer(task)
+        });
         lost.map(|i| {
             format!(
                 "{}: the data for {} went to a page that nobody maps any more.",
@@ -218,14 +222,25 @@ impl Judge<'_> {
     }
 
     /// How far the file position has moved: with every page of a buffered transfer,
-    /// with the end of a direct one unless it failed (rule X1).
+    /// with the end of a direct one unless it failed (rule X1), with the completion of an
+    /// asynchronous one.
     fn position(&self, task: u8) -> usize {
         let node = self.node_of(task);
-        let (mut position, mut direct) = (0, 0);
+        let (mut position, mut direct, mut queued) = (0, 0, 0);
+        let mut submitted = 0_u32;
         for (i, step) in self.history.steps().iter().enumerate() {
             let before = &self.history.state(i).nodes[node].tasks[task as usize];
             for event in &step.events {
                 match *event {
+                    Event::Submit { task: t, index } if t == task => {
+                        submitted |= 1 << index;
+                        direct += 1;
+                    }
+                    Event::Transfer { task: t, index, .. }
+                        if t == task && submitted >> index & 1 == 1 =>
+                    {
+                        submitted &= !(1 << index);
+                    }
                     Event::Transfer { task: t, .. } if t == task && before.sub == Sub::DioPage => {
                         direct += 1;
                     }
@@ -236,6 +251,14 @@ impl Judge<'_> {
                         position = 1;
                     }
                     Event::Transfer { task: t, .. } if t == task => position += 1,
+                    Event::TransferDone {
+                        task: t,
+                        value: Val::EIOCBQUEUED,
+                    } if t == task => queued = std::mem::take(&mut direct),
+                    Event::Complete { task: t, value } if t == task => {
+                        position += if value.is_error() { 0 } else { queued };
+                        queued = 0;
+                    }
                     Event::TransferDone { task: t, value } if t == task => {
                         position += if value.is_error() { 0 } else { direct };
                         direct = 0;
@@ -247,14 +270,33 @@ impl Judge<'_> {
         position
     }
 
-    /// The state before the step in which a task returned.
+    /// The state before the step in which a task's result was delivered: its call
+    /// returned, or the completion that the call had left the result to reported.
+    fn before_result(&self, task: u8) -> Option<&State> {
+        self.before_last(|e| match *e {
+            Event::Return { task: t, .. } | Event::Complete { task: t, .. } => t == task,
+            _ => false,
+        })
+    }
+
+    /// The state before the step in which a task's call returned.
     fn before_return(&self, task: u8) -> Option<&State> {
+        self.before_last(|e| matches!(e, Event::Return { task: t, .. } if *t == task))
+    }
+
+    fn before_last(&self, wanted: impl Fn(&Event) -> bool) -> Option<&State> {
         let steps = self.history.steps();
-        let at = steps.iter().position(|s| {
-            let returns = |e: &Event| matches!(e, Event::Return { task: t, .. } if *t == task);
-            s.events.iter().any(returns)
-        })?;
+        let at = steps.iter().rposition(|s| s.events.iter().any(&wanted))?;
         Some(self.history.state(at))
+    }
+
+    /// Did the call return something although the completion reports, too?
+    fn told_twice(&self, task: u8) -> bool {
+        let steps = self.history.steps();
+        let queues = |e: &Event| matches!(*e, Event::TransferDone { task: t, value: Val::EIOCBQUEUED } if t == task);
+        let returns = |e: &Event| matches!(*e, Event::Return { task: t, value } if t == task && value != Val::EIOCBQUEUED);
+        let any = |is: &dyn Fn(&Event) -> bool| steps.iter().any(|s| s.events.iter().any(is));
+        any(&queues) && any(&returns)
     }
 
     // ---- what holds everywhere ----------------------------------------------------------
@@ -273,6 +315,9 @@ impl Judge<'_> {
 
     fn unbalanced(&self, task: u8) -> Vec<String> {
         let mut left = self.queue_entries(task);
+        if self.told_twice(task) {
+            left.push("a result that the completion reports, too,".to_string());
+        }
         if let Some(before) = self.before_return(task) {
             left.extend(self.task_leftovers(task, before));
         }
@@ -302,7 +347,8 @@ impl Judge<'_> {
     fn task_leftovers(&self, task: u8, before: &State) -> Vec<String> {
         let t = &before.nodes[self.node_of(task)].tasks[task as usize];
         let mut left = Vec::new();
-        if t.pins.iter().any(|&p| p != Pinned::No) {
+        let mut pins = t.pins.iter().enumerate();
+        if pins.any(|(i, &p)| p != Pinned::No && !t.aio.alone_pins(i)) {
             left.push("pinned pages".to_string());
         }
         let flags = &self.history.cluster().program().flags;

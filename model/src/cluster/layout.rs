@@ -81,6 +81,12 @@ pub(super) struct TaskLayout {
     pub(super) mapping: u32,
     pub(super) pin: u32,
     pub(super) landed: u32,
+    /// Which built-in operations it may be in.
+    pub(super) sub: u32,
+    /// Is its operation asynchronous?
+    pub(super) aio: bool,
+    /// Pages that asynchronous I/O may find pinned by the design.
+    pub(super) own_pins: u32,
 }
 
 /// Places in the code: some instructions, numbered, and 0 for "nowhere".
@@ -186,6 +192,12 @@ impl NodeLayout {
 }
 
 impl TaskLayout {
+    /// In how many parts it is packed.
+    #[inline]
+    pub(super) fn parts(&self) -> usize {
+        3 + usize::from(self.aio)
+    }
+
     fn new(scenario: &Scenario, program: &Program, task: usize, nested: &[Pc]) -> TaskLayout {
         let spec = &scenario.tasks[task];
         let own = reachable(program, entry_of(spec.op).into_iter());
@@ -200,7 +212,8 @@ impl TaskLayout {
         let direct = does(|op| matches!(op, Op::DioRw { .. }));
         let writes = does(|op| matches!(op, Op::BufferedWrite { .. }));
         let maps = does(|op| matches!(op, Op::IomapFiemap { .. }));
-        let pins = does(|op| matches!(op, Op::Pin { .. })) || scenario.switches.gup_window;
+        let own_pins = does(|op| matches!(op, Op::Pin { .. }));
+        let pins = own_pins || scenario.switches.gup_window || spec.aio;
         let has_window = |op| {
             matches!(
                 op,
@@ -227,6 +240,13 @@ impl TaskLayout {
             mapping: only_if(direct || writes || maps, ALL),
             pin: only_if(pins, ALL),
             landed: only_if(spec.op.is_io(), ALL),
+            // Only asynchronous I/O is in the last of them.
+            sub: if spec.aio { ALL } else { 0b1111 },
+            aio: spec.aio,
+            own_pins: match own_pins && spec.aio {
+                true => spec.buffer.len() as u32,
+                false => 0,
+            },
         }
     }
 }

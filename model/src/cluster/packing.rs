@@ -13,7 +13,7 @@ use crate::scenario::{
     MAX_BUDGET, MAX_FILES, MAX_NODES, MAX_PAGES, MAX_TASKS, MAX_TRANSFER, MAX_VPAGES, Page, Pte,
     Scenario,
 };
-use crate::task::{Fault, Mapping, Pinned, Status, Sub, Task, Wait};
+use crate::task::{Aio, Fault, Flight, Mapping, Pinned, Status, Sub, Task, Wait};
 
 // Bits enough for the largest number, or for 1 + a number.
 const COUNT: u32 = 3;
@@ -174,7 +174,8 @@ impl Cluster {
     #[inline]
     fn parts_of(&self, here: &NodeLayout) -> usize {
         let flags = usize::from(self.layout.file_flags != 0);
-        2 * self.scenario.files.len() + 1 + flags + 3 * here.tasks.len()
+        let tasks = here.tasks.iter().map(|&t| self.layout.tasks[t].parts());
+        2 * self.scenario.files.len() + 1 + flags + tasks.sum::<usize>()
     }
 
     #[inline(always)]
@@ -223,7 +224,7 @@ impl Cluster {
         }
         for &t in &here.tasks {
             c.section(
-                3,
+                l.tasks[t].parts(),
                 |before, now| before.nodes[n].tasks[t] == now.nodes[n].tasks[t],
                 |c| self.code_task(c, n, t),
             );
@@ -269,6 +270,12 @@ impl Cluster {
             |s, b| code_transfer(b, own, &s.nodes[n].tasks[t]),
             |s, task| s.nodes[n].tasks[t] = task,
         );
+        if own.aio {
+            c.part(
+                |s, b| code_aio(b, own, &s.nodes[n].tasks[t].aio),
+                |s, aio| s.nodes[n].tasks[t].aio = aio,
+            );
+        }
     }
 }
 
@@ -472,7 +479,7 @@ fn code_position<B: Bits>(b: &mut B, l: &Layout, own: &TaskLayout, t: &Task) -> 
         wait: wait_from(waits & 3),
         fault: fault_from(waits >> 2),
         result,
-        sub: b.tag::<4, _>(t.sub, ALL, |s| s as u32, sub_from),
+        sub: b.tag::<5, _>(t.sub, own.sub, |s| s as u32, sub_from),
         nested_pc: l.nested_pcs.code(b, t.nested_pc),
         nested_vars: code_vars::<_, MAX_NESTED_VARS>(b, l.nested_vars, t.nested_vars),
         mmap_read: b.flag(t.mmap_read, ALL),
@@ -532,6 +539,31 @@ fn code_transfer<B: Bits>(b: &mut B, own: &TaskLayout, t: &Task) -> Task {
     }
 }
 
+/// Asynchronous direct I/O.
+#[inline(always)]
+fn code_aio<B: Bits>(b: &mut B, own: &TaskLayout, aio: &Aio) -> Aio {
+    Aio {
+        flight: b.tag::<3, _>(aio.flight, ALL, |f| f as u32, flight_from),
+        bios: b.u8::<{ MAX_TRANSFER as u32 }>(aio.bios, ones(own.pages as u32)),
+        index: b.u8::<COUNT>(aio.index, own.count),
+        page: b.u8::<COUNT>(aio.page, own.count),
+        size: b.u8::<COUNT>(aio.size, own.count),
+        value: Val(b.u8::<{ Val::BITS }>(aio.value.0, ALL)),
+        pinned: b.u8::<{ MAX_TRANSFER as u32 }>(aio.pinned, ones(own.own_pins)),
+        referenced: b.u8::<{ MAX_TRANSFER as u32 }>(aio.referenced, ones(own.own_pins)),
+    }
+}
+
+fn flight_from(number: u32) -> Flight {
+    match number {
+        0 => Flight::None,
+        1 => Flight::Submitting,
+        2 => Flight::Queued,
+        3 => Flight::Ending,
+        _ => Flight::Complete,
+    }
+}
+
 fn status_from(number: u32) -> Status {
     match number {
         0 => Status::Idle,
@@ -576,7 +608,9 @@ fn sub_from(number: u32) -> Sub {
         12 => Sub::MmQueued,
         13 => Sub::MmHeld,
         14 => Sub::Readpage,
-        _ => Sub::FiemapPage,
+        15 => Sub::FiemapPage,
+        16 => Sub::DioWait,
+        _ => Sub::Parked,
     }
 }
 

@@ -293,7 +293,7 @@ impl Walk<'_> {
                 self.set_flag(state, &mut next, flag, a, op);
                 return vec![next];
             }
-            Op::DioRw { .. } => moved.or(one(Val::ENOTBLK)),
+            Op::DioRw { .. } => moved.or(one(Val::ENOTBLK)).or(one(Val::EIOCBQUEUED)),
             Op::ReadIter { .. } => moved.or(one(Val::EAGAIN)),
             Op::FaultIn { .. } => Values::SIZES,
             Op::FaultInReadable { .. } => Values::ZERO.or(one(Val::EFAULT)),

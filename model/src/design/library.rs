@@ -49,6 +49,7 @@ const BUILTIN: &[(&str, &str)] = builtin![
     "fault-in-restart",
     "fault-in-rewind",
     "fault-in-resume-read",
+    "fault-in-no-done",
     "fault-in-resume",
     "weak-holders-give-up",
     "weak-holders",

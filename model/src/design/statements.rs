@@ -461,7 +461,12 @@ const STATEMENTS: &[Statement] = &[
                   are looked at without mmap_lock, nothing is faulted in, and the zero page \
                   is refused. `offset_errno`, with `fast`: if not even the first page of a buffer that \
                   begins in mid-page can be had, the error is some other than -EFAULT (-EIO \
-                  stands for all of them).",
+                  stands for all of them). Of an asynchronous request (`aio` in the \
+                  scenario) what is submitted and not done when the call ends is in flight: \
+                  the result is -EIOCBQUEUED, and whoever waits for the completion is told \
+                  the pages moved, with `done`, or the error. A short count (`partial`, a \
+                  hole) and an error after `rewind` are returned by the call itself, which \
+                  waits for what it has submitted.",
         rules: &["I1", "I1b", "I2", "X1", "I13", "I21", "M4"],
     },
     Statement {

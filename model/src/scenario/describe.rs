@@ -106,7 +106,8 @@ impl Scenario {
         if task.environment {
             text += ", at any time or never";
         }
-        text += &format!(": {}", task.op.name());
+        let how = if task.aio { "asynchronous " } else { "" };
+        text += &format!(": {how}{}", task.op.name());
         if task.op.is_io() || task.op == OpKind::Mmap {
             text += &format!(" of {}", self.files[task.file as usize].name);
         }

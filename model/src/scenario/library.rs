@@ -15,6 +15,11 @@ macro_rules! embedded {
 }
 
 const BUILTIN: &[(&str, &str)] = embedded! {
+    "aio-bad-second-direct-read"
+    "aio-direct-read"
+    "aio-direct-read-remote"
+    "aio-direct-write"
+    "aio-direct-write-local"
     "bad-beyond-end-buffered-read"
     "bad-beyond-end-direct-read"
     "bad-first-buffered-read"

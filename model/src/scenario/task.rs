@@ -7,7 +7,7 @@ use super::*;
 use std::ops::Range;
 use toml::de::DeValue;
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "name",
     "node",
     "mm",
@@ -17,6 +17,7 @@ const KEYS: [&str; 10] = [
     "buffer",
     "open_file",
     "unaligned",
+    "aio",
     "environment",
 ];
 
@@ -119,6 +120,10 @@ impl<'a> Tasks<'a> {
         let buffer = self.buffer(&fields, op, mm)?;
         let (file, first_page) = self.range(&fields, op, buffer.len())?;
         let open_file = self.open_file(&fields, op, file, mm)?;
+        if !matches!(op, OpKind::DirectRead | OpKind::DirectWrite) {
+            let why = format!("is not for {}", op.name());
+            fields.refuse("aio", &why, "only direct I/O is ever asynchronous")?;
+        }
         self.specs.push(TaskSpec {
             name,
             mm,
@@ -128,6 +133,7 @@ impl<'a> Tasks<'a> {
             buffer,
             open_file,
             unaligned: self.unaligned(&fields, op)?,
+            aio: fields.boolean("aio", false)?,
             environment: fields.boolean("environment", false)?,
         });
         Ok(())

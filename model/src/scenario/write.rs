@@ -82,6 +82,9 @@ impl Scenario {
         if task.unaligned {
             let _ = writeln!(out, "unaligned = true");
         }
+        if task.aio {
+            let _ = writeln!(out, "aio = true");
+        }
         if task.environment {
             let _ = writeln!(out, "environment = true");
         }

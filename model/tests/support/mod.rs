@@ -32,8 +32,8 @@ pub fn with_scenario(design: &str, scenario: Scenario) -> Cluster {
 }
 
 /// Cells of the history that need what no other has: kinds of user memory, holes, blocks
-/// of several pages, and the options of transfers and fault-in.
-pub const HISTORY: [(&str, &str); 22] = [
+/// of several pages, the options of transfers and fault-in, and asynchronous I/O.
+pub const HISTORY: [(&str, &str); 26] = [
     ("fast-pages", "zero-page-direct-write"),
     ("fault-in-retry", "zero-page-direct-write"),
     ("base", "zero-page-direct-write"),
@@ -56,6 +56,10 @@ pub const HISTORY: [(&str, &str); 22] = [
     ("offset-errno", "unaligned-direct-read"),
     ("range-lock", "range-direct-read-shared"),
     ("range-lock-retry", "range-direct-write"),
+    ("fault-in-rewind", "aio-direct-read"),
+    ("pin-first", "aio-direct-read"),
+    ("pin-retry-once", "aio-direct-write"),
+    ("fault-in-retry", "aio-direct-read-remote"),
 ];
 
 /// What a complete search found.

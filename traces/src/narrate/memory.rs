@@ -188,6 +188,13 @@ impl Narrator<'_> {
                 let page = self.names.vpage(spec.buffer[index as usize]);
                 self.say_here(me, format!("{page} pinned"), "");
             }
+            Event::Submit { index, .. } => {
+                let page = self.names.vpage(spec.buffer[index as usize]);
+                self.say_here(me, format!("{page} submitted"), "");
+            }
+            Event::Complete { value, .. } => {
+                self.say_inside(me, format!("completion: {}", names::result(value)));
+            }
             Event::Orphan { .. } => {
                 if let Some(text) = engine(&self.names, event) {
                     self.say_inside(me, text);
