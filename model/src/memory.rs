@@ -371,6 +371,21 @@ impl Node {
         })
     }
 
+    /// The task that has to be done before the fault under way can be served, if there
+    /// is one and it is not (history, I20).
+    pub fn waits_for_server(&self, ctx: &Ctx<'_>, task: usize) -> Option<usize> {
+        let (v, write) = self.current_access(ctx, task)?;
+        let VpageKind::Served { task: server } = ctx.scenario.vpages[v].kind else {
+            return None;
+        };
+        let server = server as usize;
+        let waits = !Mutant::ServedAtOnce.is_on()
+            && !self.pte_usable(v, write)
+            && !self.is_unmapped(ctx, v)
+            && !self.tasks[server].finished();
+        waits.then_some(server)
+    }
+
     /// The next step of a page fault that has not entered a handler: take mmap_lock,
     /// look at the address, and serve it at once if that needs no handler (M1, R9).
     pub(crate) fn fault_begin<S: Sink>(
@@ -379,7 +394,7 @@ impl Node {
         task: usize,
         sink: &mut S,
     ) -> Step {
-        if !self.mmap_readable(ctx, task) {
+        if !self.mmap_readable(ctx, task) || self.waits_for_server(ctx, task).is_some() {
             return Step::Blocked;
         }
         let Some((v, write)) = self.current_access(ctx, task) else {
@@ -401,7 +416,11 @@ impl Node {
                 false => self.set_pte(v, Pte::Ro, sink),
             }
             self.fault_over(ctx, task, Val::ZERO, sink);
-        } else if matches!(kind, VpageKind::Anon | VpageKind::Io) || self.is_copied(v) {
+        } else if matches!(
+            kind,
+            VpageKind::Anon | VpageKind::Io | VpageKind::Served { .. }
+        ) || self.is_copied(v)
+        {
             self.set_pte(v, Pte::Rw, sink);
             self.fault_over(ctx, task, Val::ZERO, sink);
         } else if write && self.ptes[v] == Pte::Ro {

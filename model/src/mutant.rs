@@ -93,6 +93,8 @@ mutants! {
     "M5" FaultsNotDisabled,
     /// A failed access in another system call passes for served.
     "M4" ErrorSwallowed,
+    /// A fault that another task serves is served at once.
+    "M1" ServedAtOnce,
     /// mmap_lock: readers pass a writer that waits.
     "M8" ReadersPassWriter,
     /// A page thrown out of the cache stays mapped.

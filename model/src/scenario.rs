@@ -211,6 +211,13 @@ pub enum VpageKind {
     /// Device memory (VM_IO, VM_PFNMAP): the CPU reads and writes it, with a fault of
     /// the driver's first if it is absent; get-user-pages always refuses it (I11).
     Io,
+    /// Memory whose fault another task serves, which is not there before that task's
+    /// operation has returned: userfaultfd, a stacked file system (I20, R29 of the
+    /// history). mmap_lock is not held meanwhile, as in `handle_userfault`.
+    Served {
+        /// Index of the task.
+        task: u8,
+    },
     /// Nothing that may be accessed: unmapped or PROT_NONE (M7).
     Bad,
 }

@@ -441,7 +441,7 @@ impl Renaming {
         }
         for (v, spec) in scenario.vpages.iter().enumerate() {
             let other = &scenario.vpages[vpages[v] as usize];
-            same_vpage(spec, other, &address_spaces, &files)?;
+            same_vpage(spec, other, &address_spaces, &files, &tasks)?;
         }
         Some(Renaming {
             counts: (scenario.nodes, file_specs.len() as u8),
@@ -520,7 +520,13 @@ fn same_mm(from: &MmSpec, to: &MmSpec, nodes: &[u8]) -> Option<()> {
     (nodes[*node as usize] == to.node).then_some(())
 }
 
-fn same_vpage(from: &VpageSpec, to: &VpageSpec, mms: &[u8], files: &[u8]) -> Option<()> {
+fn same_vpage(
+    from: &VpageSpec,
+    to: &VpageSpec,
+    mms: &[u8],
+    files: &[u8],
+    tasks: &[u8],
+) -> Option<()> {
     let VpageSpec {
         mm,
         kind,
@@ -534,6 +540,9 @@ fn same_vpage(from: &VpageSpec, to: &VpageSpec, mms: &[u8], files: &[u8]) -> Opt
         VpageKind::Private { file, page } => VpageKind::Private {
             file: files[file as usize],
             page,
+        },
+        VpageKind::Served { task } => VpageKind::Served {
+            task: tasks[task as usize],
         },
         kind @ (VpageKind::Anon | VpageKind::Zero | VpageKind::Io | VpageKind::Bad) => kind,
     };

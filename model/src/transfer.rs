@@ -816,7 +816,7 @@ impl Node {
     /// The fault begins in the same step if mmap_lock is free; otherwise the task
     /// waits for it, which is no step.
     fn fault_begin_or_undo<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
-        if !self.mmap_readable(ctx, task) {
+        if !self.mmap_readable(ctx, task) || self.waits_for_server(ctx, task).is_some() {
             // Waiting is a step of its own: the task is now in the fault.
             return Step::Taken;
         }

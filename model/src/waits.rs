@@ -120,14 +120,16 @@ pub fn cycle(cluster: &Cluster, state: &State) -> Option<Vec<Waiter>> {
     graph(cluster, state).cycle()
 }
 
-/// Every cycle goes through a task that sleeps in the kernel: in `gfs2_glock_nq`, or in a
-/// fault handler for i_rwsem.
+/// Every cycle goes through a task that sleeps in the kernel: in `gfs2_glock_nq`, in a
+/// fault handler for i_rwsem, or in a fault that somebody else serves.
 fn somebody_sleeps(cluster: &Cluster, state: &State) -> bool {
     let scenario = cluster.scenario();
     (0..scenario.tasks.len()).any(|t| {
         let task = &state.nodes[scenario.node_of(t)].tasks[t];
         let at = || cluster.program().code[task.nested_pc as usize].op;
-        task.wait != Wait::No || task.fault == Fault::Handler && at() == Op::InodeLock
+        task.wait != Wait::No
+            || task.fault == Fault::Handler && at() == Op::InodeLock
+            || task.fault == Fault::Begin && waits_for_server(cluster, state, t).is_some()
     })
 }
 
@@ -256,6 +258,11 @@ impl Builder<'_> {
         }
         if task.aio.flight == Flight::Ending && task.sub == Sub::Parked {
             self.edges_to_page_locks(me, n, t);
+        }
+        if task.fault == Fault::Begin
+            && let Some(server) = waits_for_server(self.cluster, self.state, t)
+        {
+            self.add(me, Waiter::Task(server as u8));
         }
         if waits_to_read_mmap(&ctx, node, t) {
             self.edge_to_mm_writers(t, n);
@@ -508,6 +515,12 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// The task that serves the fault another one waits in.
+fn waits_for_server(cluster: &Cluster, state: &State, t: usize) -> Option<usize> {
+    let n = cluster.scenario().node_of(t);
+    state.nodes[n].waits_for_server(&cluster.ctx(n), t)
 }
 
 /// Can `new` not be granted while `holder` is (G4 to G6)? Up to v5.15 an ANY request

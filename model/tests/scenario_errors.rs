@@ -287,6 +287,9 @@ fn things_that_do_not_go_together() {
             "op = \"load\"\nopen_file = \"x\""
         ),
         ("\"direct_read\"", "\"buffered_read\"\naio = true"),
+        ("anon = \"absent\"", "served = \"P9\""),
+        ("anon = \"absent\"", "served = \"P1\""),
+        ("anon = \"absent\"", "served = \"P2\""),
         ("\"direct_read\"", "\"direct_read\"\naio = \"yes\""),
         ("anon = \"absent\"", "anon = \"absent\", bad = true"),
         ("anon = \"absent\"", "bad = false"),
@@ -297,6 +300,7 @@ fn things_that_do_not_go_together() {
         "between_tasks",
         errors(&[
             TWO_OPEN_FILES,
+            SERVED_BY_NOBODY,
             OTHER_PTE,
             OTHER_PAGE,
             ONLY_ENVIRONMENT,
@@ -316,6 +320,13 @@ tasks = [
 [files]
 F1 = {}
 F2 = {}
+"#;
+const SERVED_BY_NOBODY: &str = r#"
+files.F1 = {}
+tasks = [
+    { op = "direct_read", file = "F1", buffer = { served = "P2" } },
+    { op = "direct_read", file = "F1", environment = true, buffer = { anon = "present" } },
+]
 "#;
 const OTHER_PTE: &str = r#"
 files.F1.mode = "EX"

@@ -195,6 +195,7 @@ fn page() -> impl Strategy<Value = String> {
         2 => list(&["present", "absent"]).prop_map(|anon| format!("{{ anon = {anon} }}")),
         1 => Just("{ anon = \"present\", id = \"z\" }".to_string()),
         1 => Just("{ bad = true }".to_string()),
+        1 => Just("{ served = \"P1\" }".to_string()),
         1 => Just("{ bad = true, id = \"b\" }".to_string()),
     ]
 }

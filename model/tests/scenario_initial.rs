@@ -77,7 +77,8 @@ fn mapped(s: &Scenario, initial: &Initial, vpage: usize) -> bool {
     spec.initial.contains(&pte)
         && match (spec.kind, pte) {
             (_, Pte::None) => true,
-            (VpageKind::Bad | VpageKind::Zero, _) | (VpageKind::Io, Pte::Ro) => false,
+            (VpageKind::Bad | VpageKind::Served { .. } | VpageKind::Zero, _)
+            | (VpageKind::Io, Pte::Ro) => false,
             (VpageKind::Anon, _) | (VpageKind::Io, Pte::Rw) => true,
             (VpageKind::Shared { file, page }, Pte::Rw) => {
                 under((file, page)) == (Mode::Ex, Page::Dirty, true)

@@ -13,7 +13,7 @@ use glock_model::waits;
 use support::{HISTORY, cluster, explore, scenario, search, with_scenario};
 
 /// Scenarios small enough to visit in full, many times.
-const SMALL: [&str; 18] = [
+const SMALL: [&str; 19] = [
     "race-direct-read",
     "race-direct-write",
     "race-buffered-read",
@@ -31,6 +31,7 @@ const SMALL: [&str; 18] = [
     "threads-direct-read-munmap",
     "reclaim-direct-read",
     "aio-direct-read",
+    "served-direct-read",
     "aio-direct-write-local",
 ];
 

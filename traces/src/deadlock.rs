@@ -205,6 +205,11 @@ impl Report<'_> {
     fn waits_for_other_lock(&self, task: u8, other: u8, t: &Task, file: &str) -> String {
         let (me, who) = (self.names.task(task), self.names.task(other));
         let o = self.task_state(other as usize);
+        let (n, node) = self.node_of(task as usize);
+        let server = node.waits_for_server(&self.cluster.ctx(n), task as usize);
+        if t.fault == Fault::Begin && server == Some(other as usize) {
+            return format!("{me} waits for {who} to serve its fault");
+        }
         if t.sub == Sub::Parked {
             return format!("the completion for {me} waits for a page that {who} has locked");
         }

@@ -67,6 +67,7 @@ impl<'a> Names<'a> {
             VpageKind::Anon => "anon".to_string() + &self.ordinal(vpage),
             VpageKind::Zero => "zero page".to_string() + &self.ordinal(vpage),
             VpageKind::Io => "device".to_string() + &self.ordinal(vpage),
+            VpageKind::Served { .. } => "served".to_string() + &self.ordinal(vpage),
             VpageKind::Bad => "bad".to_string() + &self.ordinal(vpage),
         }
     }

@@ -13,7 +13,7 @@ use glock_model::cluster::{Action, Cluster, State};
 use glock_model::event::Event;
 use glock_model::node::entry_of;
 use glock_model::program::{Entry, Pc, Val};
-use glock_model::scenario::OpKind;
+use glock_model::scenario::{OpKind, VpageKind};
 use glock_model::task::{Fault, Status, Sub, Task, Wait};
 
 mod memory;
@@ -433,7 +433,14 @@ impl<'a> Narrator<'a> {
             && let Some((vpage, write)) = self.page_of(scene.task, &before)
         {
             let call = self.fault_call(vpage, write);
-            self.say_here(scene.task, call, "waits for mmap_lock");
+            let scenario = self.cluster.scenario();
+            let what = match scenario.vpages[vpage as usize].kind {
+                VpageKind::Served { task } => {
+                    format!("waits for {}", scenario.tasks[task as usize].name)
+                }
+                _ => "waits for mmap_lock".to_string(),
+            };
+            self.say_here(scene.task, call, what);
         }
         let failed =
             matches!(scene.events, [.., Event::Return { value, .. }] if value.as_size().is_none());

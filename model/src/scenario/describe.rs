@@ -137,6 +137,9 @@ impl Scenario {
     fn describe_page(&self, vpage: u8) -> String {
         let spec = &self.vpages[vpage as usize];
         match spec.kind {
+            VpageKind::Served { task } => {
+                format!("a page that {} serves", self.tasks[task as usize].name)
+            }
             VpageKind::Bad => "a bad page".into(),
             VpageKind::Zero => "anonymous memory never written to".into(),
             VpageKind::Anon | VpageKind::Io => {

@@ -196,6 +196,8 @@ const BUILTIN: &[(&str, &str)] = embedded! {
     "ring-buffered-read-bystander"
     "ring-direct-read"
     "ring-direct-read-bystander"
+    "served-buffered-read"
+    "served-direct-read"
     "third-writer-buffered-read"
     "third-writer-buffered-read-private"
     "third-writer-buffered-read-private-both"

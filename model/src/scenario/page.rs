@@ -7,9 +7,9 @@ use super::value::{Fields, Read, Value};
 use super::*;
 use std::ops::Range;
 
-const KINDS: [&str; 6] = ["shared", "private", "anon", "bad", "zero", "io"];
-const KEYS: [&str; 9] = [
-    "shared", "private", "anon", "bad", "zero", "io", "page", "pte", "id",
+const KINDS: [&str; 7] = ["shared", "private", "anon", "served", "bad", "zero", "io"];
+const KEYS: [&str; 10] = [
+    "shared", "private", "anon", "served", "bad", "zero", "io", "page", "pte", "id",
 ];
 const PTES: [(&str, Pte); 3] = [("none", Pte::None), ("ro", Pte::Ro), ("rw", Pte::Rw)];
 pub(super) const ANON: [(&str, Pte); 3] = [
@@ -153,6 +153,11 @@ fn read_entry<'a>(source: Source<'a>, value: &'a Value<'a>, place: &Place) -> Re
             let value = fields.need("anon", "anon = \"present\"")?;
             (VpageKind::Anon, Some(source.words(value, "anon", &ANON)?))
         }
+        "served" => {
+            not_mapped(&fields, "a page that a task serves")?;
+            let value = fields.need("served", "served = \"P2\"")?;
+            (place.server(value)?, None)
+        }
         _ => {
             let (kind_is, what) = match kind {
                 "zero" => (VpageKind::Zero, "the zero page"),
@@ -216,4 +221,4 @@ fn not_mapped(fields: &Fields, what: &str) -> Read<()> {
 }
 
 const EXAMPLES: &str = "a page is `{ shared = \"F2\", page = 0 }`, `{ private = \"F2\" }`, \
-                        `{ anon = \"present\" }` or `{ bad = true }`";
+                        `{ anon = \"present\" }`, `{ served = \"P2\" }` or `{ bad = true }`";

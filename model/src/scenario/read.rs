@@ -98,6 +98,7 @@ fn read<'a>(source: Source<'a>, table: &'a DeTable<'a>) -> Read<Scenario> {
         source,
         nodes,
         files,
+        tasks: Vec::new(),
     };
     let tasks = match fields.get("tasks") {
         Some(value) => Tasks::read(place(&files), value)?,

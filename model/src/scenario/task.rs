@@ -26,6 +26,8 @@ pub(super) struct Place<'a> {
     pub(super) source: Source<'a>,
     pub(super) nodes: u8,
     pub(super) files: &'a [FileSpec],
+    /// The names of all tasks.
+    pub(super) tasks: Vec<String>,
 }
 
 impl<'a> Place<'a> {
@@ -39,6 +41,20 @@ impl<'a> Place<'a> {
                 .source
                 .error(value.span(), format!("there is no file {}", quoted(name)))
                 .label("unknown file")
+                .help(did_you_mean(name, &names))),
+        }
+    }
+
+    /// A page that the task named by `value` serves.
+    pub(super) fn server(&self, value: &'a Value<'a>) -> Read<VpageKind> {
+        let name = self.source.string(value, "served")?;
+        let names: Vec<&str> = self.tasks.iter().map(String::as_str).collect();
+        match names.iter().position(|n| *n == name) {
+            Some(task) => Ok(VpageKind::Served { task: task as u8 }),
+            None => Err(self
+                .source
+                .error(value.span(), format!("there is no task {}", quoted(name)))
+                .label("unknown task")
                 .help(did_you_mean(name, &names))),
         }
     }
@@ -81,9 +97,11 @@ impl<'a> Tasks<'a> {
             pages: Pages::default(),
             open_files: Vec::new(),
         };
+        tasks.place.tasks = (1..).zip(array.iter()).map(name_of).collect();
         for value in array.iter() {
             tasks.add(value)?;
         }
+        tasks.check_servers()?;
         if tasks.specs.is_empty() {
             return Err(no_tasks(source, value.span()));
         }
@@ -136,6 +154,35 @@ impl<'a> Tasks<'a> {
             aio: fields.boolean("aio", false)?,
             environment: fields.boolean("environment", false)?,
         });
+        Ok(())
+    }
+
+    /// Whoever serves faults is another task of the same node, and reads or writes a
+    /// file before.
+    fn check_servers(&self) -> Read<()> {
+        for (v, page) in self.pages.specs.iter().enumerate() {
+            let VpageKind::Served { task } = page.kind else {
+                continue;
+            };
+            let server = &self.specs[task as usize];
+            let node = |mm: u8| self.mms[mm as usize].node;
+            let why = if !server.op.is_io() {
+                "neither reads nor writes a file"
+            } else if server.environment {
+                "need not ever start"
+            } else if server.buffer.contains(&(v as u8)) {
+                "would wait for itself"
+            } else if node(server.mm) != node(page.mm) {
+                "runs on another node"
+            } else {
+                continue;
+            };
+            let message = format!("{} cannot serve this page: it {why}", server.name);
+            let span = self.pages.spans[v].clone();
+            return Err(self.place.source.error(span, message).label("served here").help(
+                "a page is `served` by another task of the node, when its read or write has returned",
+            ));
+        }
         Ok(())
     }
 
@@ -304,6 +351,15 @@ impl<'a> Tasks<'a> {
         });
         Ok(self.open_files.len() as u8 - 1)
     }
+}
+
+/// The name of a task, by position if none is written.
+fn name_of((position, task): (usize, &Value)) -> String {
+    let table = task.get_ref().as_table();
+    let name = table
+        .and_then(|t| t.get("name"))
+        .and_then(|n| n.get_ref().as_str());
+    name.map_or(format!("P{position}"), str::to_string)
 }
 
 /// The error that there is no task.

@@ -103,6 +103,9 @@ impl Scenario {
             }
             VpageKind::Anon => format!("anon = {}", list(&page.initial, &ANON)),
             VpageKind::Io => format!("io = {}", list(&page.initial, &ANON)),
+            VpageKind::Served { task } => {
+                format!("served = \"{}\"", self.tasks[task as usize].name)
+            }
             kind => format!("{} = true", kind_name(kind)),
         };
         if page.kind.backing().is_some() {
@@ -187,6 +190,7 @@ pub(super) fn kind_name(kind: VpageKind) -> &'static str {
         VpageKind::Anon => "anon",
         VpageKind::Zero => "zero",
         VpageKind::Io => "io",
+        VpageKind::Served { .. } => "served",
         VpageKind::Bad => "bad",
     }
 }
