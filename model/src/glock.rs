@@ -9,7 +9,7 @@
 use crate::event::{Event, Sink};
 use crate::mode::Mode;
 use crate::mutant::Mutant;
-use crate::program::{DemoteRule, Kernel, MayGrant, NqFlags, TryRule, WeakRule};
+use crate::program::{DemoteRule, HoldRule, Kernel, MayGrant, NqFlags, TryRule, WeakRule};
 use crate::scenario::{LockManager, MAX_TASKS};
 use std::hash::{Hash, Hasher};
 
@@ -242,9 +242,16 @@ pub struct Glock {
     pub lck_flags: NqFlags,
     /// The answer (`gl_reply`) while [`Stage::Reply`]: the mode now owned.
     pub reply: Mode,
+    /// Steps of the node's tasks for which the minimum hold time certainly lasts; with
+    /// [`HoldRule::V2624`] only.
+    pub kept: u8,
     /// `gl_holders`.
     pub queue: Queue,
 }
+
+/// What a task can do in a minimum hold time, of a tenth or fifth of a second: far more
+/// than this, which is enough to be through with two page faults and the access.
+pub const HOLD_STEPS: u8 = 24;
 
 impl Default for Glock {
     fn default() -> Self {
@@ -315,6 +322,7 @@ impl Glock {
             inval_page: 0,
             lck_flags: NqFlags::NONE,
             reply: Mode::Un,
+            kept: 0,
             queue: Queue {
                 len: 0,
                 entries: [Holder {
@@ -651,6 +659,9 @@ impl Glock {
             });
         }
         self.state = state;
+        if env.kernel.hold == HoldRule::V2624 && env.hold_time {
+            self.kept = if state == Mode::Un { 0 } else { HOLD_STEPS };
+        }
         let head = self.queue.first_waiter();
         if self.demote_in_progress && state != Mode::Un && self.demote_state == Mode::Un {
             // A demote to UN was asked for during a demote to SH or DF.
@@ -863,11 +874,11 @@ impl Glock {
     }
 
     /// `gfs2_glock_cb`: somebody else wants the file; give it up down to `mode`
-    /// (R1). With an empty queue there is no hold time to wait for. Weak holders that
-    /// stand in the way leave, unless there is a strong one (W2).
+    /// (R1). With an empty queue there is no hold time to wait for since v5.10. Weak holders
+    /// that stand in the way leave, unless there is a strong one (W2).
     pub fn callback<S: Sink>(&mut self, mode: Mode, env: &mut Env<'_, S>) {
-        let pending =
-            env.hold_time && !Mutant::NoHoldTime.is_on() && !self.queue.as_slice().is_empty();
+        let counts = env.kernel.hold == HoldRule::V2624 || !self.queue.as_slice().is_empty();
+        let pending = env.hold_time && !Mutant::NoHoldTime.is_on() && counts;
         if self.queue.first_strong_holder().is_none() {
             let wanted = if mode == Mode::Un { Mode::Ex } else { mode };
             self.demote_incompat_holders(Some(wanted), env);

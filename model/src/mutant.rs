@@ -65,6 +65,8 @@ mutants! {
     "R1" SecondDemandLost,
     /// A glock just won is given up at once.
     "R2" NoHoldTime,
+    /// Where the hold time counts from the change of mode it may be over at once.
+    "R2" HoldTimeTooShort,
     /// After a release nobody looks at the queue.
     "R3" LostWakeup,
     /// A demotion does not wait for direct I/O in flight.

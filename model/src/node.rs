@@ -6,15 +6,15 @@
 //! and each resource an actor of its own. A step is atomic: one critical section of
 //! the kernel, one page moved, one message taken (semantics, 9.2).
 
-use crate::event::{Event, Sink};
+use crate::event::{Event, NoSink, Sink};
 use crate::glock::{Effects, Env, Glock, Nq, Request, Runner, Stage};
 use crate::lockspace::{Message, demote_for};
 use crate::memory::Step;
 use crate::mode::Mode;
 use crate::mutant::Mutant;
 use crate::program::{
-    Arith, Entry, Flag, GhError, MAX_FLAGS, NqFlags, Op, Operand, Pc, Place, Program, Target, Val,
-    Var,
+    Arith, Entry, Flag, GhError, HoldRule, MAX_FLAGS, NqFlags, Op, Operand, Pc, Place, Program,
+    Target, Val, Var,
 };
 use crate::release::Holds;
 use crate::scenario::{
@@ -298,8 +298,25 @@ impl Node {
         };
         if step == Step::Taken {
             self.run_unseen(ctx, task, before, sink);
+            if ctx.program.kernel.hold == HoldRule::V2624 {
+                for gl in &mut self.glocks[..ctx.scenario.files.len()] {
+                    gl.kept = gl.kept.saturating_sub(1);
+                }
+            }
         }
         step
+    }
+
+    /// Can a task of the node move, without any help?
+    fn somebody_moves(&self, ctx: &Ctx<'_>) -> bool {
+        (0..ctx.scenario.tasks.len())
+            .filter(|&t| ctx.scenario.node_of(t) == ctx.node)
+            .any(|t| {
+                (0..self.task_choices(ctx, t)).any(|choice| {
+                    let (mut next, mut out) = (*self, Outgoing::default());
+                    next.task_step(ctx, t, choice, &mut out, &mut NoSink) == Step::Taken
+                })
+            })
     }
 
     /// Does the outer frame run the design's code (rather than a built-in)?
@@ -947,9 +964,15 @@ impl Node {
         if taken { Step::Taken } else { Step::Blocked }
     }
 
-    /// The minimum hold time of a glock is over (R2, R3).
+    /// The minimum hold time of a glock is over (R2, R3). Where it counts from the change of
+    /// mode ([`HoldRule`]) it lasts for some steps of the node's tasks; but when none of
+    /// them can move, time passes.
+    ///
+    /// [`HoldRule`]: crate::program::HoldRule
     pub fn hold_expires<S: Sink>(&mut self, ctx: &Ctx<'_>, file: usize, sink: &mut S) -> Step {
-        if !self.glocks[file].hold_may_expire() {
+        let gl = &self.glocks[file];
+        let kept = gl.kept > 0 && !Mutant::HoldTimeTooShort.is_on();
+        if !gl.hold_may_expire() || kept && self.somebody_moves(ctx) {
             return Step::Blocked;
         }
         self.tell_glock(ctx, file, sink, |gl, env| gl.hold_expires(env));

@@ -675,6 +675,19 @@ pub enum DemoteRule {
     V2624,
 }
 
+/// When a node that is asked for a file keeps it for the rest of the minimum hold time
+/// (R1, R2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum HoldRule {
+    /// From v2.6.24 on (c4f68a130fc1): always. The hold time counts from the last change of
+    /// mode, whoever is queued. From 2010 to v5.9 (GLF_QUEUED) so, too, unless nobody had
+    /// queued since.
+    V2624,
+    /// From v5.10 on (e2c6c8a797ee): only while somebody is queued.
+    #[default]
+    V510,
+}
+
 /// The glock rules of the kernel a design is meant for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Kernel {
@@ -688,6 +701,8 @@ pub struct Kernel {
     pub gh_error: GhError,
     /// Demotes that are due.
     pub demote: DemoteRule,
+    /// The minimum hold time.
+    pub hold: HoldRule,
 }
 
 /// A design file: where a [`Line`] comes from.

@@ -676,6 +676,7 @@ impl Renaming {
             inval_page: _,
             lck_flags: _,
             reply: _,
+            kept: _,
             queue,
         } = gl;
         *to = *gl;

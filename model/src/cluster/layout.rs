@@ -7,7 +7,7 @@
 use crate::design::graph;
 use crate::node::entry_of;
 use crate::pack::{ALL, Bits, up_to};
-use crate::program::{Entry, MAX_FLAGS, Op, Pc, Place, Program};
+use crate::program::{Entry, HoldRule, MAX_FLAGS, Op, Pc, Place, Program};
 use crate::scenario::{MAX_FILES, MAX_TASKS, OpKind, Scenario, VpageKind};
 
 /// The bits of all fields for which that depends on scenario and design.
@@ -29,6 +29,8 @@ pub(super) struct Layout {
     pub(super) inode_flags: u32,
     /// Flags of a request.
     pub(super) nq_flags: u32,
+    /// Steps for which a hold time lasts.
+    pub(super) kept: u32,
     /// A holder that may be taken away.
     pub(super) weak: u32,
     /// A page of a file, or one more than the last.
@@ -139,6 +141,10 @@ impl Layout {
             file_flags: side_by_side(flags(|p| p == Place::File)),
             inode_flags: side_by_side(flags(|p| p == Place::Inode)),
             nq_flags: nq_flags(program),
+            kept: only_if(
+                program.kernel.hold == HoldRule::V2624 && scenario.hold_time,
+                ALL,
+            ),
             weak: u32::from(program.has_weak_holders()),
             page: up_to(longest.unwrap_or(0)),
             saw_bad: u32::from(bad),

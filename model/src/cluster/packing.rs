@@ -338,6 +338,7 @@ fn code_glock<B: Bits>(b: &mut B, l: &Layout, here: &NodeLayout, gl: &Glock) -> 
         inval_page,
         lck_flags,
         reply,
+        kept: b.u8::<5>(gl.kept, l.kept),
         queue: gl.queue,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::problem::Span;
 use crate::program::{
-    Arith, Cmp, DemoteRule, Entry, FlagDecl, GhError, MayGrant, TryRule, Val, WeakRule,
+    Arith, Cmp, DemoteRule, Entry, FlagDecl, GhError, HoldRule, MayGrant, TryRule, Val, WeakRule,
 };
 
 /// A word and where it stands.
@@ -24,6 +24,7 @@ pub(super) struct Design {
     pub(super) weak: Option<WeakRule>,
     pub(super) gh_error: Option<GhError>,
     pub(super) demote: Option<DemoteRule>,
+    pub(super) hold: Option<HoldRule>,
     pub(super) admits: Option<Vec<Entry>>,
     pub(super) flags: Vec<(FlagDecl, Span)>,
     pub(super) functions: Vec<Function>,

@@ -68,6 +68,7 @@ const BUILTIN: &[(&str, &str)] = builtin![
     "readpage-try-wait",
     "requeue-stale",
     "requeue-fresh",
+    "hold-from-change",
 ];
 
 /// The designs that the discussion was about, in the order of history; the others are states in

@@ -1,8 +1,8 @@
 //! The compiled code in readable form.
 
 use crate::program::{
-    Arith, Cmp, DemoteRule, DioFlags, Entry, FaultInFlags, GhError, MayGrant, Op, Operand, Pc,
-    Place, Program, Target, TryRule, Val, Var, WeakRule,
+    Arith, Cmp, DemoteRule, DioFlags, Entry, FaultInFlags, GhError, HoldRule, MayGrant, Op,
+    Operand, Pc, Place, Program, Target, TryRule, Val, Var, WeakRule,
 };
 use std::fmt::Write;
 
@@ -79,6 +79,9 @@ impl Program {
         }
         if self.kernel.demote == DemoteRule::V2619 {
             name += ", demote v2.6.19";
+        }
+        if self.kernel.hold == HoldRule::V2624 {
+            name += ", hold v2.6.24";
         }
         name
     }

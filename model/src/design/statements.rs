@@ -308,17 +308,21 @@ const STATEMENTS: &[Statement] = &[
         group: Group::Header,
         syntax: "kernel v5.12|v5.16|v5.18|v6.0|v6.18\n\
                  kernel may_grant v5.12|v5.16, try v5.12|v6.18, weak v5.16|v6.0\n\
-                 kernel gh_error v5.12|v5.18, demote v2.6.19|v2.6.24",
+                 kernel gh_error v5.12|v5.18, demote v2.6.19|v2.6.24, hold v2.6.24|v5.10",
         meaning: "The glock rules the design runs under: which local grants are given \
                   (v5.12: G4, v5.16: G5); which TRY requests fail (v5.12: Q6, v6.18: Q6b); \
                   whether a grant dequeues the weak holders it does not go with where there \
                   is no strong one (v5.16: no, W4; v6.0: yes, 0befb8511e6a); whether a \
                   holder that is queued again keeps the error it was refused with (v5.12: \
-                  yes; v5.18: no); and who carries out a demote that is due when a request \
-                  scans the queue (v2.6.19: the task that asks; v2.6.24: the worker, Q7a). A \
+                  yes; v5.18: no); who carries out a demote that is due when a request \
+                  scans the queue (v2.6.19: the task that asks; v2.6.24: the worker, Q7a); \
+                  and whether a node that is asked for a file keeps it for the rest of the \
+                  minimum hold time (v5.10: only while somebody is queued; v2.6.24: always, \
+                  and after a change of mode its tasks come at least 24 steps far, as long \
+                  as one of them can move, before the time is over). A \
                   single version stands for all rules as they were then. Default: inherited, \
                   else v5.12 with the worker.",
-        rules: &["G4", "G5", "Q6", "Q6b", "Q7", "W4"],
+        rules: &["G4", "G5", "Q6", "Q6b", "Q7", "R1", "R2", "W4"],
     },
     Statement {
         name: "admits",

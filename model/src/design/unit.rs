@@ -101,6 +101,7 @@ impl Unit {
             weak: nearest(designs, |d| d.weak),
             gh_error: nearest(designs, |d| d.gh_error),
             demote: nearest(designs, |d| d.demote),
+            hold: nearest(designs, |d| d.hold),
         }
     }
 

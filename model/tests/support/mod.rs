@@ -32,8 +32,9 @@ pub fn with_scenario(design: &str, scenario: Scenario) -> Cluster {
 }
 
 /// Cells of the history that need what no other has: kinds of user memory, holes, blocks
-/// of several pages, the options of transfers and fault-in, and asynchronous I/O.
-pub const HISTORY: [(&str, &str); 26] = [
+/// of several pages, the options of transfers and fault-in, asynchronous I/O, and
+/// the hold time of 2007.
+pub const HISTORY: [(&str, &str); 27] = [
     ("fast-pages", "zero-page-direct-write"),
     ("fault-in-retry", "zero-page-direct-write"),
     ("base", "zero-page-direct-write"),
@@ -60,6 +61,7 @@ pub const HISTORY: [(&str, &str); 26] = [
     ("pin-first", "aio-direct-read"),
     ("pin-retry-once", "aio-direct-write"),
     ("fault-in-retry", "aio-direct-read-remote"),
+    ("hold-from-change", "touch-store-two-nodes"),
 ];
 
 /// What a complete search found.

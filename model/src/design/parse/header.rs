@@ -6,7 +6,9 @@ use super::super::problem::{Problem, Rule};
 use super::{
     Parsed, Reader, Tokens, eat, end_of_line, here, is_next, new_name, suggestion, unexpected, word,
 };
-use crate::program::{DemoteRule, Entry, FlagDecl, GhError, MayGrant, Place, TryRule, WeakRule};
+use crate::program::{
+    DemoteRule, Entry, FlagDecl, GhError, HoldRule, MayGrant, Place, TryRule, WeakRule,
+};
 use winnow::Parser;
 use winnow::combinator::opt;
 use winnow::stream::Stream;
@@ -54,7 +56,7 @@ impl<'s> Reader<'s> {
 
     /// `kernel v5.16`, or `kernel may_grant v5.16, try v6.18`.
     fn kernel(&mut self, input: &mut Tokens<'_, 's>) -> Parsed<()> {
-        const RULES: [&str; 5] = ["may_grant", "try", "weak", "gh_error", "demote"];
+        const RULES: [&str; 6] = ["may_grant", "try", "weak", "gh_error", "demote", "hold"];
         if !RULES.iter().any(|rule| is_next(input, rule)) {
             let known = ["v5.12", "v5.16", "v5.18", "v6.0", "v6.18"];
             let since = self.version(input, &known)?;
@@ -65,6 +67,7 @@ impl<'s> Reader<'s> {
             design.weak = Some(one_of(later("v6.0"), WeakRule::V516, WeakRule::V60));
             design.try_rule = Some(one_of(later("v6.18"), TryRule::V512, TryRule::V618));
             design.demote = Some(DemoteRule::V2624);
+            design.hold = Some(HoldRule::V510);
             return Ok(());
         }
         loop {
@@ -92,6 +95,10 @@ impl<'s> Reader<'s> {
                 "gh_error" => {
                     let later = changed(["v5.12", "v5.18"])?;
                     self.design.gh_error = Some(one_of(later, GhError::V512, GhError::V518));
+                }
+                "hold" => {
+                    let later = changed(["v2.6.24", "v5.10"])?;
+                    self.design.hold = Some(one_of(later, HoldRule::V2624, HoldRule::V510));
                 }
                 _ => {
                     let later = changed(["v2.6.19", "v2.6.24"])?;
