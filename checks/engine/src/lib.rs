@@ -13,6 +13,8 @@
 //! * **Deterministic.** Counts and counterexamples do not depend on the number of threads.
 //! * **Random walks** for what is too large to exhaust: see [`Walk`]. They find violations, shrunk
 //!   to a short run, and never say that something holds.
+//! * **Conformance.** Whether logs of a real system are a history of the model, when only some of
+//!   its steps are seen: see [`Matcher`].
 //!
 //! A model that implements [`PackedModel`] has its states stored in a few words each; any other
 //! stateright model runs through [`Exact`].
@@ -74,6 +76,7 @@ mod checkpoint;
 mod chunk;
 mod claim;
 mod compact;
+mod conform;
 mod estimate;
 mod exact;
 mod explored;
@@ -96,6 +99,9 @@ mod watch;
 pub use checkpoint::{Checkpoint, Persist};
 pub use claim::{Claim, Fairness, MAX_GROUPS};
 pub use compact::{Compact, CompactBatch, CompactStore};
+pub use conform::{
+    Allowed, Answer, MatchLimits, MatchStats, Matcher, Seen, Told, ToldStep, Undecided,
+};
 pub use exact::Exact;
 pub use model::{Merge, PackedModel};
 pub use outcome::{
