@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 use stateright::{Expectation, Model, Property};
 
+use crate::ahead::Ahead;
+use crate::chunk::{Candidate, Chunk};
 use crate::claim::Claim;
+use crate::model::Merge;
 use crate::outcome::{DEADLOCK, Error, Judged, Outcome, Stats, Unfinished, Verdict};
 use crate::replay::{Run, replay};
 use crate::search::{OutcomeOf, StopWhen, VerdictOf};
 use crate::store::{Blocks, Index, Store};
-use crate::system::{StateOf, System};
-use crate::table::Table;
+use crate::system::{BatchOf, StateOf, System};
+use crate::table::{MAX_STATES, Table};
 
 /// The predecessor of an initial state.
 pub(crate) const NOBODY: Index = Index::MAX;
@@ -203,12 +206,21 @@ impl Goal {
     }
 }
 
+/// Whether it is kept who found each state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Links {
+    Kept,
+    Dropped,
+}
+
 /// Everything a search leaves behind.
 pub(crate) struct Explored<S: System> {
     pub(crate) properties: Properties<S::Model>,
     pub(crate) store: S::Store,
     pub(crate) table: Table,
+    /// Stays empty if nobody [keeps](Self::links) them.
     pub(crate) parents: Blocks<Index>,
+    pub(crate) links: Links,
     pub(crate) found: Found,
     pub(crate) coverage: S::Coverage,
     pub(crate) stats: Stats,
@@ -222,6 +234,7 @@ impl<S: System> Explored<S> {
             store: system.new_store(),
             table: Table::with_capacity(1000),
             parents: Blocks::new(1),
+            links: Links::Kept,
             found: Found::default(),
             coverage: S::Coverage::default(),
             stats: Stats::default(),
@@ -232,6 +245,93 @@ impl<S: System> Explored<S> {
     /// Memory for everything stored, less the table.
     pub(crate) fn bytes_without_table(&self) -> usize {
         self.store.bytes() + self.parents.bytes()
+    }
+
+    /// Keeps the accounts of a chunk's expansion.
+    pub(crate) fn absorb(&mut self, chunk: &Chunk<S>) {
+        self.stats.edges += chunk.tally.edges;
+        self.stats.outside += chunk.tally.outside;
+        self.stats.terminal += chunk.tally.terminal;
+        self.stats.finished += chunk.tally.finished;
+        self.stats.stopped += chunk.tally.stopped;
+        self.coverage.merge(&chunk.coverage);
+        for &(place, index) in &chunk.found.first {
+            self.found.note(place, index);
+        }
+    }
+
+    /// Stores those of the candidates in `fresh` that are new. `room` is called before each of them and
+    /// sees to it that the table has room for one more, or puts an end to it.
+    pub(crate) fn store_fresh(
+        &mut self,
+        batch: &mut BatchOf<S>,
+        candidates: &[Candidate],
+        fresh: &[u32],
+        mut room: impl FnMut(&mut Self) -> Result<(), Unfinished>,
+    ) -> Result<(), Unfinished> {
+        let hash_at = |i| {
+            let at: Option<&u32> = fresh.get(i);
+            at.map(|&at| candidates[at as usize].hash)
+        };
+        let mut ahead = Ahead::new(&self.table, &self.store, hash_at);
+        for (i, &at) in fresh.iter().enumerate() {
+            let at = at as usize;
+            let Self { store, table, .. } = &*self;
+            let guess = ahead.guess(table, store, hash_at, i);
+            let equal = |index| store.equals(index, batch, at);
+            if guess.is_some_and(equal) {
+                continue;
+            }
+            let Candidate { hash, parent } = candidates[at];
+            let Err(mut vacant) = table.find(hash, equal) else {
+                continue;
+            };
+            let capacity = table.capacity();
+            room(self)?;
+            if self.table.capacity() != capacity {
+                vacant = self.table.vacant(hash);
+            }
+            self.table.insert(vacant, hash, self.store.len() as Index);
+            self.store.append(batch, at);
+            if self.links == Links::Kept {
+                self.parents.push(parent);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room in the table for one more state, as far as a limit on memory permits, of which
+    /// `buffer_bytes` are in use for other things.
+    #[inline]
+    pub(crate) fn make_room(
+        &mut self,
+        memory_bytes: Option<usize>,
+        buffer_bytes: usize,
+    ) -> Result<(), Unfinished> {
+        match self.store.len() == self.table.capacity() {
+            true => self.grow(memory_bytes, buffer_bytes),
+            false => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, memory_bytes: Option<usize>, buffer_bytes: usize) -> Result<(), Unfinished> {
+        let states = self.store.len();
+        if states == MAX_STATES {
+            return Err(Unfinished::Numbers);
+        }
+        let free = memory_bytes.map_or(usize::MAX, |limit| {
+            limit.saturating_sub(self.bytes_without_table() + buffer_bytes)
+        });
+        // As much again while that is cheap, then a half more; close to the limit on memory, a little.
+        let more = if states < 1 << 22 { states } else { states / 2 };
+        let wanted = [more, states / 8, states / 32]
+            .map(|more| (states + more + 1).min(MAX_STATES))
+            .into_iter()
+            .find(|&wanted| Table::bytes_for(wanted) <= free)
+            .ok_or(Unfinished::Memory)?;
+        self.table.grow(wanted, &self.store);
+        Ok(())
     }
 
     /// Whether every state but the initial ones has a predecessor found before it.
@@ -310,11 +410,7 @@ impl<S: System> Explored<S> {
                 _ => Verdict::Violated(run),
             });
         }
-        Ok(match (self.unfinished, expectation) {
-            (Some(why), _) => Verdict::Unknown(why),
-            (None, Expectation::Sometimes) => Verdict::Nowhere,
-            (None, _) => Verdict::Holds,
-        })
+        Ok(not_found(self.unfinished, expectation))
     }
 
     /// Rebuilds the run to a state and asks the model again whether that state decides the property.
@@ -333,5 +429,17 @@ impl<S: System> Explored<S> {
                 step: run.len(),
             }),
         }
+    }
+}
+
+/// The verdict on a property of which no state was found that decides it.
+pub(crate) fn not_found<T, A>(
+    unfinished: Option<Unfinished>,
+    expectation: &Expectation,
+) -> Verdict<T, A> {
+    match (unfinished, expectation) {
+        (Some(why), _) => Verdict::Unknown(why),
+        (None, Expectation::Sometimes) => Verdict::Nowhere,
+        (None, _) => Verdict::Holds,
     }
 }

@@ -84,12 +84,14 @@ mod fair;
 mod graph;
 mod heap;
 mod lasso;
+mod mobile;
 mod model;
 mod outcome;
 mod parts;
 mod referee;
 mod replay;
 mod search;
+pub mod share;
 mod store;
 mod system;
 mod table;
@@ -103,6 +105,7 @@ pub use conform::{
     Allowed, Answer, MatchLimits, MatchStats, Matcher, Seen, Told, ToldStep, Undecided,
 };
 pub use exact::Exact;
+pub use mobile::{Mobile, Parcel, Whole, Words};
 pub use model::{Merge, PackedModel};
 pub use outcome::{
     DEADLOCK, Error, Judged, Lasso, Outcome, Path, Stats, Trap, Unfinished, Verdict,

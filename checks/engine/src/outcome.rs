@@ -81,7 +81,7 @@ pub struct Trap<T, A> {
 pub(crate) type TrapOf<S> = Trap<StateOf<S>, ActionOf<S>>;
 
 /// Why a run ended before it knew everything, or why it could not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Unfinished {
     /// [`Limits::states`](crate::Limits::states) was reached.
     States,
@@ -100,11 +100,16 @@ pub enum Unfinished {
     /// Only a sample was looked at, as by [`Walk`](crate::Walk): all that was asked for, and never
     /// everything.
     Sampled,
+    /// A process that shared the search was lost, or gave up.
+    Lost {
+        /// Its number, from 0.
+        process: usize,
+    },
 }
 
 impl Unfinished {
     /// Whether somebody wished the search to end at once, rather than that there was no more room.
-    pub(crate) fn is_wish(self) -> bool {
+    pub fn is_wish(self) -> bool {
         matches!(self, Self::Time | Self::Cancelled | Self::Stopped)
     }
 }
@@ -112,6 +117,7 @@ impl Unfinished {
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Lost { process } => return write!(f, "process {process} was lost"),
             Self::States => "the limit on states was reached",
             Self::Memory => "the limit on memory was reached",
             Self::Time => "the limit on time was reached",

@@ -25,7 +25,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::Model;
 
-use crate::ahead::Ahead;
 use crate::checkpoint::{Checkpoint, Keeper, Persist, Position};
 use crate::chunk::{Candidate, Chunk};
 use crate::claim::Claim;
@@ -34,11 +33,9 @@ use crate::explored::{Explored, Goal, NOBODY, Properties};
 use crate::graph::Graph;
 use crate::heap::Heap;
 use crate::lasso::Judge;
-use crate::model::Merge;
 use crate::outcome::{Error, Outcome, Unfinished, Verdict};
 use crate::store::{Index, Store};
 use crate::system::{ActionOf, StateOf, System};
-use crate::table::{MAX_STATES, Table};
 use crate::watch::Watch;
 
 /// States expanded at a time by one thread.
@@ -455,16 +452,7 @@ impl<S: System> Running<'_, S> {
     /// Takes over what a chunk's expansion gave.
     fn absorb(&mut self, chunk: &mut Chunk<S>) -> Flow {
         let flow = self.commit(chunk);
-        let explored = &mut self.explored;
-        explored.stats.edges += chunk.tally.edges;
-        explored.stats.outside += chunk.tally.outside;
-        explored.stats.terminal += chunk.tally.terminal;
-        explored.stats.finished += chunk.tally.finished;
-        explored.stats.stopped += chunk.tally.stopped;
-        explored.coverage.merge(&chunk.coverage);
-        for &(place, index) in &chunk.found.first {
-            explored.found.note(place, index);
-        }
+        self.explored.absorb(chunk);
         flow?;
         match self.goal.reached(&self.explored.found) {
             true => Err(Unfinished::Stopped),
@@ -487,68 +475,24 @@ impl<S: System> Running<'_, S> {
     }
 
     fn store_fresh(&mut self, chunk: &mut Chunk<S>) -> Flow {
-        let Chunk {
-            batch,
-            candidates,
-            fresh,
+        let Limits {
+            states,
+            memory_bytes,
             ..
-        } = chunk;
-        let Explored { store, table, .. } = &self.explored;
-        let hash_at = |i| {
-            let at: Option<&u32> = fresh.get(i);
-            at.map(|&at| candidates[at as usize].hash)
-        };
-        let mut ahead = Ahead::new(table, store, hash_at);
-        for (i, &at) in fresh.iter().enumerate() {
-            let at = at as usize;
-            let Explored { store, table, .. } = &self.explored;
-            let guess = ahead.guess(table, store, hash_at, i);
-            let equal = |index| store.equals(index, batch, at);
-            if guess.is_some_and(equal) {
-                continue;
-            }
-            let Candidate { hash, parent } = candidates[at];
-            let Err(mut vacant) = table.find(hash, equal) else {
-                continue;
-            };
-            if self.limits.states.is_some_and(|limit| store.len() >= limit) {
-                return Err(Unfinished::States);
-            }
-            if store.len() == table.capacity() {
-                self.grow()?;
-                vacant = self.explored.table.vacant(hash);
-            }
-            let Explored {
-                store,
-                table,
-                parents,
-                ..
-            } = &mut self.explored;
-            table.insert(vacant, hash, store.len() as Index);
-            store.append(batch, at);
-            parents.push(parent);
-        }
-        Ok(())
-    }
-
-    /// Makes room in the table, as far as the limit on memory permits.
-    fn grow(&mut self) -> Flow {
-        let states = self.explored.store.len();
-        if states == MAX_STATES {
-            return Err(Unfinished::Numbers);
-        }
-        let free = self.limits.memory_bytes.map_or(usize::MAX, |limit| {
-            limit.saturating_sub(self.explored.bytes_without_table() + self.buffer_bytes)
-        });
-        // As much again while that is cheap, then a half more; close to the limit on memory, a little.
-        let more = if states < 1 << 22 { states } else { states / 2 };
-        let wanted = [more, states / 8, states / 32]
-            .map(|more| (states + more + 1).min(MAX_STATES))
-            .into_iter()
-            .find(|&wanted| Table::bytes_for(wanted) <= free)
-            .ok_or(Unfinished::Memory)?;
-        self.explored.table.grow(wanted, &self.explored.store);
-        Ok(())
+        } = self.limits;
+        let buffer_bytes = self.buffer_bytes;
+        self.explored.store_fresh(
+            &mut chunk.batch,
+            &chunk.candidates,
+            &chunk.fresh,
+            |explored| {
+                let stored = explored.store.len();
+                if states.is_some_and(|limit| stored >= limit) {
+                    return Err(Unfinished::States);
+                }
+                explored.make_room(memory_bytes, buffer_bytes)
+            },
+        )
     }
 
     fn bytes(&self) -> usize {

@@ -275,6 +275,10 @@ impl PackedStore {
         }
     }
 
+    pub(crate) fn width_in_words(&self) -> usize {
+        self.words.width
+    }
+
     #[inline]
     pub(crate) fn words(&self, index: Index) -> &[u64] {
         self.words.get(index as usize)
@@ -430,6 +434,12 @@ impl<T> ExactBatch<T> {
         (*hash, candidate.take().expect("a candidate is moved once"))
     }
 
+    /// The candidate at this position, which was not taken out yet.
+    pub(crate) fn state(&self, at: usize) -> &T {
+        let state = self.states[at].1.as_ref();
+        state.expect("a candidate is asked for before it is moved")
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.states.capacity() * size_of::<(u32, Option<T>)>()
     }
@@ -452,7 +462,7 @@ impl<T> Default for ExactStore<T> {
 
 impl<T> ExactStore<T> {
     #[inline]
-    fn state(&self, index: Index) -> &T {
+    pub(crate) fn state(&self, index: Index) -> &T {
         &self.states.get(index as usize)[0]
     }
 }
