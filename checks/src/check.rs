@@ -3,6 +3,7 @@
 use crate::checked::Checked;
 use crate::coverage::{Coverage, SourceLine, lines};
 use crate::history::Walk;
+use crate::shared::{self, Crew};
 use glock_engine::{
     Checkpoint, Claim, Compact, DEADLOCK, Fairness, Limits, Outcome, Persist, Progress, Search,
     Stats, System, Unfinished,
@@ -148,6 +149,10 @@ pub struct Options<'a> {
     pub symmetry: bool,
     /// Save the search; for a single cell.
     pub saving: Option<Saving<'a>>,
+    /// Have workers share the search, one cell at a time, instead of [`threads`](Self::threads). Not
+    /// together with properties about progress, nor with [`compact`](Self::compact); in several
+    /// processes for a single cell.
+    pub crew: Option<&'a Crew>,
 }
 
 /// Where, when and whether to save a search, and to go on with a saved one.
@@ -206,6 +211,22 @@ pub enum CheckError {
         /// What it said.
         why: glock_engine::Error,
     },
+    /// Workers could not share the search.
+    #[error("the search of {scenario} under {design} could not be shared: {why}")]
+    Shared {
+        /// The design's name.
+        design: String,
+        /// The scenario's name.
+        scenario: String,
+        /// Why.
+        why: glock_engine_timely::Error,
+    },
+    /// A property was asked for that workers cannot judge.
+    #[error("{} is about runs, and is not judged where workers share a search", property.name())]
+    NotShared {
+        /// The property.
+        property: Property,
+    },
 }
 
 /// What was found out about a cell.
@@ -226,6 +247,8 @@ pub struct Report {
     pub omission: f64,
     /// Why the search could not be saved, if it could not.
     pub unsaved: Option<glock_engine::Error>,
+    /// What became of another process that shared the search, if that put an end to it.
+    pub trouble: Option<String>,
 }
 
 impl Report {
@@ -300,6 +323,7 @@ impl Report {
             coverage: Coverage::default(),
             omission: 0.0,
             unsaved: None,
+            trouble: None,
         }
     }
 }
@@ -336,16 +360,7 @@ pub(crate) fn explore(
         true => by_representative(cluster, options)?,
         false => cluster,
     };
-    let checked = Checked(&cluster);
-    let outcome = match options.compact {
-        None => search(&checked, &cluster, options, progress),
-        Some(seed) => search(&Compact::new(&checked, seed), &cluster, options, progress),
-    };
-    let outcome = outcome.map_err(|why| CheckError::Engine {
-        design: cluster.program().name.clone(),
-        scenario: cluster.scenario().name.clone(),
-        why,
-    })?;
+    let (outcome, trouble) = searched(&cluster, options, progress)?;
     let judged = Property::ALL
         .into_iter()
         .map(|property| Judged {
@@ -365,8 +380,43 @@ pub(crate) fn explore(
         coverage,
         omission: outcome.omission,
         unsaved: outcome.unsaved,
+        trouble,
         cluster,
     })
+}
+
+/// What the engine says, however the search is run.
+fn searched(
+    cluster: &Cluster,
+    options: &Options<'_>,
+    progress: impl FnMut(&Progress),
+) -> Result<shared::Said, CheckError> {
+    let design = || cluster.program().name.clone();
+    let scenario = || cluster.scenario().name.clone();
+    let engine = |why| CheckError::Engine {
+        design: design(),
+        scenario: scenario(),
+        why,
+    };
+    if let Some(crew) = options.crew {
+        if let Some(&property) = options.progress.first() {
+            return Err(CheckError::NotShared { property });
+        }
+        return shared::search(cluster, crew, options, progress).map_err(|why| match why {
+            glock_engine_timely::Error::Engine(why) => engine(why),
+            why => CheckError::Shared {
+                design: design(),
+                scenario: scenario(),
+                why,
+            },
+        });
+    }
+    let checked = Checked(cluster);
+    let outcome = match options.compact {
+        None => search(&checked, cluster, options, progress),
+        Some(seed) => search(&Compact::new(&checked, seed), cluster, options, progress),
+    };
+    Ok((outcome.map_err(engine)?, None))
 }
 
 /// What the engine says, however the states are stored.
@@ -408,7 +458,7 @@ where
 
 /// What is being searched, so that a search is not gone on with as another. The numbers stand for
 /// all of design and scenario.
-fn identity(cluster: &Cluster, compact: Option<u64>) -> String {
+pub(crate) fn identity(cluster: &Cluster, compact: Option<u64>) -> String {
     let (program, scenario) = (cluster.program(), cluster.scenario());
     let whole = format!("{program:?} {scenario:?} {:?}", cluster.symmetry());
     let seed = compact.map_or_else(String::new, |seed| format!(", seed {seed}"));

@@ -8,6 +8,7 @@ use crate::matrix::Matrix;
 use crate::mistake::Mistake;
 use crate::output::Output;
 use crate::progress::Display;
+use crate::shared::Crew;
 use crate::table::{Colours, Columns, Mark};
 use crate::{explain, explore, seed, text};
 use clap::{Args, Parser, Subcommand};
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+mod cluster;
 mod known;
 mod walk;
 
@@ -59,6 +61,11 @@ enum Command {
     /// Exit status: 0 everything demanded holds, 1 something is violated, 2 bad input,
     /// 3 not everything is known (a limit was reached, or Ctrl-C).
     Check(CheckArgs),
+    /// Check one cell in several processes of this machine, over loopback
+    ///
+    /// Starts N times `glock check ... --hostfile FILE --process I`, and shows what the first one
+    /// says. The exit status is that of check.
+    Cluster(ClusterArgs),
     /// Walk at random through a cell that is too large to check
     ///
     /// Random walks find violations and never show that something holds.
@@ -155,9 +162,35 @@ struct CheckArgs {
     /// Threads [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+    /// Share each search among so many workers, each with states and a table of its own. Not for
+    /// properties about progress
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(conflicts_with_all = ["threads", "compact", "progress"])]
+    workers: Option<u16>,
+    /// Share the search among the processes listed in a file, one host:port a line, each with
+    /// --workers workers [default: 1]. They trust each other and whoever can reach these ports:
+    /// for loopback and private networks
+    #[arg(long, value_name = "FILE", requires = "process")]
+    #[arg(conflicts_with_all = ["threads", "compact", "progress"])]
+    hostfile: Option<PathBuf>,
+    /// Which of the processes in the file this one is, from 0; the report comes from 0
+    #[arg(long, value_name = "I", requires = "hostfile")]
+    process: Option<usize>,
     /// Write the report to a file, whole or not at all
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// See [`Command::Cluster`].
+#[derive(Debug, Args)]
+struct ClusterArgs {
+    /// Processes
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=64))]
+    processes: u16,
+    /// check and what is to be checked
+    #[arg(last = true, required = true, value_name = "check ...")]
+    command: Vec<String>,
 }
 
 /// See [`Command::Known`].
@@ -188,6 +221,8 @@ enum Status {
     Mistake = 2,
     /// Not everything is known.
     Unknown = 3,
+    /// One of the processes of a cluster panicked.
+    Bug = BUG as isize,
 }
 
 /// Runs the command line of this process.
@@ -237,6 +272,7 @@ fn run(cli: Cli) -> miette::Result<Status> {
     match cli.command {
         None => main_job(&catalog),
         Some(Command::Check(args)) => check(&catalog, &args),
+        Some(Command::Cluster(args)) => cluster::cluster(&args),
         Some(Command::Walk(args)) => walk::walk(&catalog, &args),
         Some(Command::Designs) => designs(&catalog),
         Some(Command::Scenarios) => scenarios(&catalog),
@@ -336,7 +372,11 @@ impl Plan {
                 .help("progress is judged on all states and transitions, of which nothing is left")
                 .into());
         }
-        if args.progress || by_default && few && args.compact.is_none() {
+        let shared = args.workers.is_some() || args.hostfile.is_some();
+        if let (true, Some(property)) = (shared, progress) {
+            return Err(not_shared(*property).into());
+        }
+        if args.progress || by_default && few && args.compact.is_none() && !shared {
             let missing = |p: &Property| !properties.contains(p);
             let possible =
                 |p: &Property| args.progress || !args.symmetry || p.is_judged_by_representative();
@@ -377,6 +417,11 @@ fn not_with_symmetry(property: Property) -> Mistake {
     Mistake::new(why.to_string()).help("leave --symmetry out, or ask for -p can-finish instead")
 }
 
+fn not_shared(property: Property) -> Mistake {
+    let why = CheckError::NotShared { property };
+    Mistake::new(why.to_string()).help("leave --workers and --hostfile out")
+}
+
 /// A design, with what looks like a mistake in it told on stderr.
 fn load(catalog: &Catalog, name: &str) -> miette::Result<Program> {
     let design = catalog.design(name)?;
@@ -408,6 +453,7 @@ fn check(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Status> {
     };
     let progress = plan.progress();
     let saving = saving(args, matrix.len())?;
+    let crew = crew(args, matrix.len())?;
     let options = Options {
         progress: &progress,
         compact: args.compact,
@@ -420,23 +466,45 @@ fn check(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Status> {
             time: args.limit_time,
             depth: None,
         },
-        threads: args.threads.map_or_else(cores, usize::from),
+        threads: match &crew {
+            Some(_) => 1,
+            None => args.threads.map_or_else(cores, usize::from),
+        },
         cancel: Some(&STOP),
         symmetry: args.symmetry,
+        crew: crew.as_ref(),
     };
     let reports = explore_all(matrix, &options, |report| {
-        if !args.json {
+        if !args.json && crew.as_ref().is_none_or(Crew::reports) {
             output.say(&plan.row(report, output.colours()));
         }
     })?;
     let status = status(&reports, &plan.properties);
     let histories = plan.histories(args);
+    if !crew.as_ref().is_none_or(Crew::reports) {
+        return Ok(status);
+    }
     match args.json {
         true => output.say(&plan.document(&reports, status, histories)),
         false => plan.tell(&mut output, &reports, histories),
     }
     output.finish()?;
     Ok(status)
+}
+
+/// Who is to share the search.
+fn crew(args: &CheckArgs, cells: usize) -> miette::Result<Option<Crew>> {
+    let workers = args.workers.map_or(1, usize::from);
+    match (&args.hostfile, args.process) {
+        (Some(_), Some(_)) if cells != 1 => {
+            let message = format!("--hostfile is for one search, and these are {cells}");
+            Err(Mistake::new(message)
+                .help("give one design with -d and one scenario with -s")
+                .into())
+        }
+        (Some(path), Some(process)) => Crew::from_file(path, process, workers).map(Some),
+        _ => Ok(args.workers.map(|_| Crew::here(workers))),
+    }
 }
 
 /// How the search is to be saved.
@@ -450,7 +518,13 @@ fn saving(args: &CheckArgs, cells: usize) -> miette::Result<Option<Saving<'_>>> 
             .help("give one design with -d and one scenario with -s")
             .into());
     }
-    if !args.resume && path.exists() {
+    let shared = args.workers.is_some() || args.hostfile.is_some();
+    let parts = || glock_engine_timely::Checkpoint::files(path);
+    let exists = match shared {
+        true => parts().into_iter().next(),
+        false => path.exists().then(|| path.clone()),
+    };
+    if let (false, Some(path)) = (args.resume, exists) {
         let message = format!("{} exists", path.display());
         return Err(Mistake::new(message)
             .help("add --resume to go on with what is in it, or remove it")
@@ -490,6 +564,9 @@ fn explore_all(
     display.clear();
     for why in reports.iter().filter_map(|report| report.unsaved.as_ref()) {
         complain(&format!("the search was not saved: {why}"));
+    }
+    for trouble in reports.iter().filter_map(|report| report.trouble.as_ref()) {
+        complain(&format!("the search ended early: {trouble}"));
     }
     result
         .into_diagnostic()

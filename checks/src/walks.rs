@@ -126,6 +126,7 @@ pub(crate) fn walk_through(
             coverage,
             omission: 0.0,
             unsaved: None,
+            trouble: None,
             cluster,
         },
     })

@@ -30,7 +30,7 @@ use crate::system::{BatchOf, System};
 const MAGIC: &[u8] = b"glock-engine checkpoint 1\n";
 
 /// The largest header that is read, in bytes.
-const MAX_HEADER: u64 = 1 << 30;
+pub(crate) const MAX_HEADER: u64 = 1 << 30;
 
 /// States expanded again on resuming, to see whether the model is still the same.
 const SAMPLES: usize = 1000;
@@ -269,7 +269,7 @@ impl<S: System> Keeper<'_, S> {
 }
 
 /// A file in the same directory that vanishes unless it is put into its place.
-fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+pub(crate) fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     match path.parent() {
         Some(parent) if parent != Path::new("") => tempfile::NamedTempFile::new_in(parent),
         _ => tempfile::NamedTempFile::new_in("."),
@@ -440,7 +440,7 @@ impl Header {
     }
 }
 
-fn store_of<S: Persist>(store: &S) -> (String, usize) {
+pub(crate) fn store_of<S: Persist>(store: &S) -> (String, usize) {
     (S::KIND.to_owned(), store.width())
 }
 
@@ -498,14 +498,14 @@ fn number_of<S: System>(
 }
 
 /// Sums up what goes through.
-struct Summed<T> {
-    inner: T,
-    sum: Xxh3,
+pub(crate) struct Summed<T> {
+    pub(crate) inner: T,
+    pub(crate) sum: Xxh3,
     count: u64,
 }
 
 impl<T> Summed<T> {
-    fn new(inner: T) -> Self {
+    pub(crate) fn new(inner: T) -> Self {
         Self {
             inner,
             sum: Xxh3::new(),

@@ -92,6 +92,7 @@ mod referee;
 mod replay;
 mod search;
 pub mod share;
+mod share_file;
 mod store;
 mod system;
 mod table;

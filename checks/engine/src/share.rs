@@ -30,6 +30,8 @@ use crate::search::{OutcomeOf, StopWhen, VerdictOf};
 use crate::store::{Index, Store};
 use crate::system::{BatchOf, StateOf, System};
 
+pub use crate::share_file::Mark;
+
 /// The states of a system under way.
 pub type ParcelOf<S> = <<S as System>::Store as Mobile>::Parcel;
 
@@ -330,6 +332,18 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
         found.always |= sight.always;
         found.sometimes |= sight.sometimes;
         found.deadlock |= sight.deadlock;
+    }
+
+    pub(crate) fn restore(&mut self, sight: Sight, sightings: Vec<Sighting>) {
+        self.sightings = sightings;
+        let found = &mut self.explored.found;
+        found.always = sight.always;
+        found.sometimes = sight.sometimes;
+        found.deadlock = sight.deadlock;
+    }
+
+    pub(crate) fn owns(&self, route: u64) -> bool {
+        owner(route, self.part.workers) == self.part.worker
     }
 
     /// What all workers agreed to have seen, and where.

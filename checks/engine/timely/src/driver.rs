@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use glock_engine::share::{Candidacy, ParcelOf, Share, Sight, Totals};
-use glock_engine::{Limits, Merge, Mobile, Parcel, Progress, Stats, System, Unfinished};
+use glock_engine::{Error, Limits, Merge, Mobile, Parcel, Progress, Stats, System, Unfinished};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::checkpoint::Keeper;
 use crate::wire::{Broken, Kind, Letter, Wire};
 
 /// States expanded between two looks at what has arrived.
@@ -28,6 +29,14 @@ pub(crate) struct Terms<'a> {
     /// Only one worker of a process has somebody to report to.
     pub(crate) report: Option<Report<'a>>,
     pub(crate) reported: Instant,
+    /// Time spent before the checkpoint that the search goes on from.
+    pub(crate) before: Duration,
+}
+
+impl Terms<'_> {
+    fn elapsed(&self) -> Duration {
+        self.before + self.started.elapsed()
+    }
 }
 
 /// What a worker says at the end of a level.
@@ -40,6 +49,10 @@ struct LevelNote {
     bytes: usize,
     /// Why it did not expand all of them.
     unfinished: Option<Unfinished>,
+    /// Whether the next level is to be saved.
+    due: bool,
+    /// The level that it has saved since the last note.
+    written: Option<usize>,
 }
 
 /// What a worker says after it was agreed to stop.
@@ -63,10 +76,31 @@ pub(crate) struct Driver<'a, 'l, S: System<Store: Mobile>> {
     state_bytes: u64,
     /// What became impossible while states were received.
     overflow: Option<Unfinished>,
+    keeper: Option<Keeper<'a, S>>,
+}
+
+/// Why a worker does not come to an end.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// The others cannot be reached any more.
+    Broken,
+    /// Something is wrong, as all workers know.
+    Error(Error),
+}
+
+impl From<Broken> for Halt {
+    fn from(Broken: Broken) -> Self {
+        Self::Broken
+    }
 }
 
 impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
-    pub(crate) fn new(share: Share<'a, S>, wire: Wire<'l, ParcelOf<S>>, terms: Terms<'a>) -> Self {
+    pub(crate) fn new(
+        share: Share<'a, S>,
+        wire: Wire<'l, ParcelOf<S>>,
+        terms: Terms<'a>,
+        keeper: Option<Keeper<'a, S>>,
+    ) -> Self {
         let parcels = (0..wire.workers()).map(|_| Default::default()).collect();
         Self {
             share,
@@ -76,24 +110,66 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
             all: Stats::default(),
             state_bytes: 0,
             overflow: None,
+            keeper,
         }
     }
 
     /// All of the search.
-    pub(crate) fn run(&mut self) -> Result<Found<S>, Broken>
+    pub(crate) fn run(&mut self) -> Result<Found<S>, Halt>
     where
         S::Coverage: Serialize + DeserializeOwned,
     {
+        if self.keeper.as_ref().is_some_and(Keeper::resumes) {
+            self.resume()?;
+        } else {
+            self.share.close_level();
+        }
         let unfinished = self.levels()?;
         let ways = self.ways()?;
-        self.totals(unfinished, ways)
+        Ok(self.totals(unfinished, ways)?)
+    }
+
+    /// Goes on from the last level that all workers have saved.
+    fn resume(&mut self) -> Result<(), Halt> {
+        let levels = self.keeper.as_ref().map_or(Vec::new(), Keeper::levels);
+        let notes: Vec<Vec<usize>> = self.gather(&levels)?;
+        let everywhere = |level: &&usize| notes.iter().all(|note| note.contains(level));
+        let level = notes[0].iter().filter(everywhere).max().copied();
+        let Some(keeper) = &mut self.keeper else {
+            return Ok(());
+        };
+        let level = level.ok_or_else(|| Halt::Error(keeper.nothing()))?;
+        let loaded = keeper.load(&mut self.share, level);
+        let note = loaded.as_ref().err().map(ToString::to_string);
+        let notes: Vec<Option<String>> = self.gather(&note)?;
+        self.all = loaded.map_err(Halt::Error)?;
+        self.terms.before = self.all.elapsed;
+        match notes
+            .into_iter()
+            .enumerate()
+            .find_map(|(i, note)| Some((i, note?)))
+        {
+            None => Ok(()),
+            Some((worker, reason)) => Err(Halt::Error(Error::Checkpoint {
+                path: format!("of worker {worker}"),
+                reason,
+            })),
+        }
     }
 
     /// Level by level to the end, or why not.
-    pub(crate) fn levels(&mut self) -> Result<Option<Unfinished>, Broken> {
+    fn levels(&mut self) -> Result<Option<Unfinished>, Broken> {
+        let mut save = false;
         loop {
-            let level = self.share.close_level();
             let depth = self.all.levels.len();
+            let level = self.share.level(depth);
+            if let Some(keeper) = &mut self.keeper {
+                self.all.elapsed = self.terms.elapsed();
+                keeper.mark(&self.share, &self.all);
+                if save {
+                    keeper.save(&self.share);
+                }
+            }
             let (done, unfinished) = self.level(&level, depth)?;
             let note = LevelNote {
                 sight: self.share.sight(),
@@ -101,8 +177,14 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
                 edges: self.share.stats().edges,
                 bytes: self.share.stats().peak_bytes,
                 unfinished,
+                due: self.keeper.as_ref().is_some_and(Keeper::is_due),
+                written: self.keeper.as_ref().and_then(Keeper::written),
             };
             let notes = self.gather(&note)?;
+            if let Some(keeper) = &mut self.keeper {
+                keeper.settle(notes.iter().all(|note| note.written.is_some()));
+            }
+            save = notes.iter().any(|note| note.due);
             let sight = notes
                 .iter()
                 .fold(Sight::default(), |sum, note| sum.or(note.sight));
@@ -122,6 +204,7 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
             if entered == 0 {
                 return Ok(None);
             }
+            self.share.close_level();
         }
     }
 
@@ -215,6 +298,7 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
             started,
             report,
             reported,
+            before,
         } = &mut self.terms;
         if let Some((interval, report)) = report
             && reported.elapsed() >= *interval
@@ -226,7 +310,7 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
                 depth: self.all.levels.len(),
                 queue: self.all.levels.last().copied().unwrap_or(0),
                 bytes: self.all.peak_bytes,
-                elapsed: started.elapsed(),
+                elapsed: *before + started.elapsed(),
                 left: self.all.left(),
             });
             *reported = Instant::now();
@@ -259,6 +343,11 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
         })?;
         let sum = |count: fn(&RestNote) -> usize| notes.iter().map(count).sum::<usize>();
         let (rest, beyond) = (sum(|note| note.rest), sum(|note| note.next));
+        if why != Unfinished::Stopped
+            && let Some(keeper) = &mut self.keeper
+        {
+            keeper.save(&self.share);
+        }
         if why.is_wish() {
             if rest == 0 {
                 return Ok(None);
@@ -348,6 +437,10 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
         let notes: Vec<(Stats, S::Coverage, u64)> = self.gather(&mine)?;
         let mut found = Found {
             ways,
+            unsaved: self
+                .keeper
+                .as_mut()
+                .and_then(|keeper| keeper.unsaved.take()),
             ..Found::nothing(self.lost(unfinished))
         };
         let Stats { levels, depth, .. } = self.all.clone();
@@ -360,14 +453,14 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
         }
         found.totals.stats.levels = levels;
         found.totals.stats.depth = depth;
-        found.totals.stats.elapsed = self.terms.started.elapsed();
+        found.totals.stats.elapsed = self.terms.elapsed();
         Ok(found)
     }
 
     /// What is known when nobody can be asked any more.
     pub(crate) fn lost(&self, unfinished: Option<Unfinished>) -> Totals<S> {
         let mut stats = self.all.clone();
-        stats.elapsed = self.terms.started.elapsed();
+        stats.elapsed = self.terms.elapsed();
         Totals {
             stats,
             coverage: self.share.coverage().clone(),
@@ -385,6 +478,8 @@ pub(crate) struct Found<S: System<Store: Mobile>> {
     pub(crate) shares: Vec<Stats>,
     /// Bytes of states that went from worker to worker.
     pub(crate) state_bytes: u64,
+    /// Why this worker could not save its part.
+    pub(crate) unsaved: Option<Error>,
 }
 
 impl<S: System<Store: Mobile>> Found<S> {
@@ -394,6 +489,7 @@ impl<S: System<Store: Mobile>> Found<S> {
             totals,
             shares: Vec::new(),
             state_bytes: 0,
+            unsaved: None,
         }
     }
 }

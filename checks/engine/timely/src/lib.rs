@@ -63,10 +63,12 @@
 //! ```
 
 mod alarm;
+mod checkpoint;
 mod driver;
 mod line;
 mod search;
 mod wire;
 
+pub use checkpoint::Checkpoint;
 pub use line::Processes;
 pub use search::{DistributedSearch, Error, Placement, Shared};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use glock_engine::share::{ParcelOf, Part, Share};
 use glock_engine::{
-    Limits, Mobile, OutcomeOf, Parcel, Progress, Stats, StopWhen, System, Unfinished,
+    Limits, Mobile, OutcomeOf, Parcel, Persist, Progress, Stats, StopWhen, System, Unfinished,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,9 +22,10 @@ use timely::communication::allocator::zero_copy::initialize::{
 use timely::worker::Worker;
 
 use crate::alarm::{Alarm, OnPanic, Trouble};
-use crate::driver::{Driver, Found, Report, Terms};
+use crate::checkpoint::{Checkpoint, Keeper, Saving};
+use crate::driver::{Driver, Found, Halt, Report, Terms};
 use crate::line::{Farewell, Processes};
-use crate::wire::{Broken, Wire};
+use crate::wire::Wire;
 
 /// Where the workers of a search are.
 #[derive(Clone, Debug)]
@@ -145,6 +146,7 @@ struct Job<'a, S: System> {
     stop_when: StopWhen,
     cancel: Option<&'a AtomicBool>,
     started: Instant,
+    saving: Option<Saving<'a, S>>,
 }
 
 impl<'a, S> DistributedSearch<'a, S>
@@ -162,6 +164,7 @@ where
                 stop_when: StopWhen::default(),
                 cancel: None,
                 started: Instant::now(),
+                saving: None,
             },
         }
     }
@@ -191,6 +194,17 @@ where
     #[must_use]
     pub fn progress(mut self, interval: Duration, report: impl FnMut(&Progress) + 'a) -> Self {
         self.report = Some((interval, Box::new(report)));
+        self
+    }
+
+    /// Saves the search now and then, or goes on from where a saved one was. The result is the one
+    /// that a search without interruption would have had.
+    #[must_use]
+    pub fn checkpoint(mut self, checkpoint: Checkpoint<'a>) -> Self
+    where
+        S: System<Store: Persist>,
+    {
+        self.job.saving = Some(Saving::new(checkpoint));
         self
     }
 
@@ -382,8 +396,11 @@ where
             started: self.started,
             report,
             reported: now,
+            before: Duration::ZERO,
         };
-        let mut driver = Driver::new(share, Wire::new(worker, alarm), terms);
+        let saving = self.saving.clone();
+        let keeper = saving.map(|saving| Keeper::new(saving, part.worker, part.workers));
+        let mut driver = Driver::new(share, Wire::new(worker, alarm), terms, keeper);
         match driver.run() {
             Ok(found) => {
                 let Driver { share, wire, .. } = driver;
@@ -395,7 +412,11 @@ where
                     is_broken: false,
                 })
             }
-            Err(Broken) => {
+            Err(Halt::Error(why)) => {
+                let _ = driver.wire.close();
+                Err(why.into())
+            }
+            Err(Halt::Broken) => {
                 let totals = driver.lost(Some(lost(alarm)));
                 let Driver { share, wire, .. } = driver;
                 wire.abandon();
@@ -434,9 +455,12 @@ impl<S: System<Store: Mobile>> Worked<'_, S> {
             totals,
             shares,
             state_bytes,
+            unsaved,
         } = self.found;
+        let mut outcome = self.share.outcome(totals, &ways, &[], Vec::new())?;
+        outcome.unsaved = unsaved;
         Ok(Shared {
-            outcome: self.share.outcome(totals, &ways, &[], Vec::new())?,
+            outcome,
             shares,
             state_bytes,
             sent_bytes,
