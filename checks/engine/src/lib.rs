@@ -115,4 +115,6 @@ pub use parts::PartsStore;
 pub use search::{Limits, OutcomeOf, Progress, Search, StopWhen};
 pub use store::{ExactBatch, ExactStore, Keeps, PackedBatch, PackedStore, Store};
 pub use system::{ActionOf, StateOf, System};
-pub use walk::{Finding, Strategy, Walk, WalkOutcome, WalkOutcomeOf, WalkProgress, WalkStats};
+pub use walk::{
+    Finding, PathOf, Strategy, Walk, WalkOutcome, WalkOutcomeOf, WalkProgress, WalkStats, shorten,
+};

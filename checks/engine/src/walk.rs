@@ -770,6 +770,51 @@ impl<S: System> Ground<'_, S> {
     }
 }
 
+/// A run of a system.
+pub type PathOf<S> = Path<StateOf<S>, ActionOf<S>>;
+
+/// Shortens a run whose last state is wanted, with about so many states to expand; says as well
+/// whether the result is known to be a shortest such run. Less than that is done once somebody sets
+/// the flag.
+///
+/// # Errors
+///
+/// [`Error::Replay`] if the run is none of the system's, or its last state is not wanted.
+pub fn shorten<S: System>(
+    system: &S,
+    run: PathOf<S>,
+    wanted: impl Fn(&StateOf<S>) -> bool,
+    cancel: Option<&AtomicBool>,
+    effort: usize,
+) -> Result<(PathOf<S>, bool), Error>
+where
+    ActionOf<S>: PartialEq,
+{
+    const NAME: &str = "the property";
+    let run = shrink::replayed(system, &run, NAME)?;
+    let cancelled = || cancel.is_some_and(|flag| flag.load(Ordering::Relaxed));
+    let model = system.model();
+    let mut initial = model.init_states();
+    initial.retain(|state| model.within_boundary(state));
+    let is_wanted = wanted(run.last());
+    let shrinker = Shrinker::new(system, &initial, &wanted, &cancelled, effort);
+    let Shrunk { run, shortest } = match is_wanted {
+        true => shrinker.shrink(run),
+        false => Shrunk {
+            run,
+            shortest: false,
+        },
+    };
+    let run = shrink::replayed(system, &run, NAME)?;
+    match wanted(run.last()) {
+        true => Ok((run, shortest)),
+        false => Err(Error::Replay {
+            property: NAME,
+            step: run.len(),
+        }),
+    }
+}
+
 /// The different initial states within the boundary.
 fn initial<S: System>(system: &S) -> S::Store {
     let model = system.model();
