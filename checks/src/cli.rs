@@ -2,15 +2,17 @@
 
 use crate::catalog::Catalog;
 use crate::check::{CheckError, Judged, Options, Report, Saving, Verdict};
+use crate::explore::Reach;
 use crate::json::{CellDocument, Document, Histories};
 use crate::limits;
 use crate::matrix::Matrix;
 use crate::mistake::Mistake;
 use crate::output::Output;
 use crate::progress::Display;
+use crate::records::{self, Place};
 use crate::shared::Crew;
 use crate::table::{Colours, Columns, Mark};
-use crate::{explain, explore, seed, text};
+use crate::{explain, explore, seed, step, text};
 use clap::{Args, Parser, Subcommand};
 use glock_engine::Limits;
 use glock_model::design::DISCUSSED;
@@ -27,6 +29,8 @@ use std::time::Duration;
 
 mod cluster;
 mod known;
+mod record;
+mod report;
 mod walk;
 
 /// Set by Ctrl-C, or when nobody reads the output any more.
@@ -90,12 +94,43 @@ enum Command {
     /// Exit status: 0 all is as recorded, 1 something is not, 2 bad input, 3 a search was stopped
     /// before it knew.
     Known(KnownArgs),
+    /// Show a record, in one of many forms
+    ///
+    /// `glock check --record FOLDER` writes a record of every counterexample. What is shown is what
+    /// was recorded; `glock replay` says whether the model still walks that way.
+    Show(record::ShowArgs),
+    /// Check designs under scenarios, and write a page with every counterexample behind its cell
+    ///
+    /// Exit status: as of `glock check`.
+    Report(CellArgs),
+    /// Step through a record in the terminal
+    Step {
+        /// A record
+        file: PathBuf,
+    },
+    /// Walk a record again, step by step, with the model there is now
+    ///
+    /// Exit status: 0 every state is as recorded and the property is violated at the end, 1 they
+    /// part, 2 bad input.
+    Replay {
+        /// A record
+        file: PathBuf,
+    },
+    /// Shorten the history of a record, such as one found by a random walk
+    Shrink(record::ShrinkArgs),
+    /// Say where two records part, or a record and the same steps under another design
+    ///
+    /// Exit status: 0 they are the same, 1 they part, 2 bad input.
+    Diff(record::DiffArgs),
     /// Say what a name means: a design, a scenario, a property, a statement, a row of the history
     Explain {
         /// The name, or the path of a design's or a scenario's file
         name: String,
     },
-    /// Look around in a cell with stateright's Explorer, in a browser
+    /// Look around in a cell in a browser: take any step that is possible, see the state
+    ///
+    /// The page asks this program, which answers on this machine only. The addresses of stateright's
+    /// Explorer (/.status, /.states/..., /.runtocompletion) answer as well.
     Explore {
         /// The design: a name, or the path of a .design file
         #[arg(long, short)]
@@ -106,11 +141,58 @@ enum Command {
         /// Where to listen; on this machine only
         #[arg(long, default_value = "127.0.0.1:3000")]
         address: String,
+        /// Listen at an address that other machines can reach: there is no password
+        #[arg(long)]
+        let_everybody_in: bool,
     },
 }
 
 #[derive(Debug, Args)]
 struct CheckArgs {
+    #[command(flatten)]
+    cells: CellArgs,
+    /// Save the search to a file now and then, on SIGUSR1, and when it is given up or stopped
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// How often to save
+    #[arg(long, value_name = "TIME", value_parser = limits::time, default_value = "10m")]
+    #[arg(requires = "checkpoint")]
+    checkpoint_every: Duration,
+    /// Go on with the search saved in the checkpoint's file
+    #[arg(long, requires = "checkpoint")]
+    resume: bool,
+    /// Share each search among so many workers, each with states and a table of its own. Not for
+    /// properties about progress
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(conflicts_with_all = ["threads", "compact", "progress"])]
+    workers: Option<u16>,
+    /// Share the search among the processes listed in a file, one host:port a line, each with
+    /// --workers workers [default: 1]. They trust each other and whoever can reach these ports:
+    /// for loopback and private networks
+    #[arg(long, value_name = "FILE", requires = "process")]
+    #[arg(conflicts_with_all = ["threads", "compact", "progress"])]
+    hostfile: Option<PathBuf>,
+    /// Which of the processes in the file this one is, from 0; the report comes from 0
+    #[arg(long, value_name = "I", requires = "hostfile")]
+    process: Option<usize>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Show the shortest history of whatever is violated [default: for up to 4 cells]
+    #[arg(long, overrides_with = "no_history")]
+    history: bool,
+    /// Show no histories
+    #[arg(long)]
+    no_history: bool,
+    /// Write a record of every counterexample to this folder, or of the only one that can be to a
+    /// file that ends in .json; `glock show` shows it
+    #[arg(long, value_name = "PATH")]
+    record: Option<PathBuf>,
+}
+
+/// Which cells, and how to search them.
+#[derive(Debug, Args)]
+struct CellArgs {
     /// A design: a name, or the path of a .design file [default: all]
     #[arg(long, short, value_name = "DESIGN")]
     design: Vec<String>,
@@ -140,42 +222,9 @@ struct CheckArgs {
     /// printed, that states are missed
     #[arg(long, value_name = "SEED", num_args = 0..=1, default_missing_value = "0")]
     compact: Option<u64>,
-    /// Save the search to a file now and then, on SIGUSR1, and when it is given up or stopped
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
-    /// How often to save
-    #[arg(long, value_name = "TIME", value_parser = limits::time, default_value = "10m")]
-    #[arg(requires = "checkpoint")]
-    checkpoint_every: Duration,
-    /// Go on with the search saved in the checkpoint's file
-    #[arg(long, requires = "checkpoint")]
-    resume: bool,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
-    /// Show the shortest history of whatever is violated [default: for up to 4 cells]
-    #[arg(long, overrides_with = "no_history")]
-    history: bool,
-    /// Show no histories
-    #[arg(long)]
-    no_history: bool,
     /// Threads [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
-    /// Share each search among so many workers, each with states and a table of its own. Not for
-    /// properties about progress
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    #[arg(conflicts_with_all = ["threads", "compact", "progress"])]
-    workers: Option<u16>,
-    /// Share the search among the processes listed in a file, one host:port a line, each with
-    /// --workers workers [default: 1]. They trust each other and whoever can reach these ports:
-    /// for loopback and private networks
-    #[arg(long, value_name = "FILE", requires = "process")]
-    #[arg(conflicts_with_all = ["threads", "compact", "progress"])]
-    hostfile: Option<PathBuf>,
-    /// Which of the processes in the file this one is, from 0; the report comes from 0
-    #[arg(long, value_name = "I", requires = "hostfile")]
-    process: Option<usize>,
     /// Write the report to a file, whole or not at all
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -193,6 +242,27 @@ struct ClusterArgs {
     command: Vec<String>,
 }
 
+impl CellArgs {
+    fn options<'a>(&'a self, progress: &'a [Property]) -> Options<'a> {
+        Options {
+            progress,
+            compact: self.compact,
+            limits: Limits {
+                states: self
+                    .limit_states
+                    .map(|n| n.try_into().unwrap_or(usize::MAX)),
+                memory_bytes: Some(self.limit_memory.unwrap_or(DEFAULT_MEMORY)),
+                time: self.limit_time,
+                depth: None,
+            },
+            threads: self.threads.map_or_else(cores, usize::from),
+            cancel: Some(&STOP),
+            symmetry: self.symmetry,
+            ..Options::default()
+        }
+    }
+}
+
 /// See [`Command::Known`].
 #[derive(Debug, Args)]
 struct KnownArgs {
@@ -205,6 +275,10 @@ struct KnownArgs {
     /// Threads [default: as many as there are cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+    /// Write a record of everything that is violated, its text and an index to this folder
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1)]
+    #[arg(default_missing_value = crate::collection::FOLDER, conflicts_with = "ids")]
+    write: Option<PathBuf>,
     /// Write the report to a file, whole or not at all
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -277,6 +351,15 @@ fn run(cli: Cli) -> miette::Result<Status> {
         Some(Command::Designs) => designs(&catalog),
         Some(Command::Scenarios) => scenarios(&catalog),
         Some(Command::Known(args)) => known::known(&args),
+        Some(Command::Report(args)) => report::write(&catalog, &args),
+        Some(Command::Step { file }) => {
+            step::run(&record::read(&file)?)?;
+            Ok(Status::Good)
+        }
+        Some(Command::Show(args)) => record::show(&args),
+        Some(Command::Replay { file }) => record::replay(&file),
+        Some(Command::Shrink(args)) => record::shrink(&args),
+        Some(Command::Diff(args)) => record::diff(&catalog, &args),
         Some(Command::Explain { name }) => match catalog.entry(&name)? {
             Some(entry) => known::explain(&entry),
             None => print(&explain::explain(&catalog, &name)?),
@@ -285,12 +368,17 @@ fn run(cli: Cli) -> miette::Result<Status> {
             design,
             scenario,
             address,
+            let_everybody_in,
         }) => {
-            let address = explore::loopback(&address)?;
+            let reach = match let_everybody_in {
+                true => Reach::Everybody,
+                false => Reach::Machine,
+            };
+            let address = explore::address(&address, reach)?;
             let (design, scenario) = (load(&catalog, &design)?, catalog.scenario(&scenario)?);
             // There is nothing to stop cleanly here, so let the first Ctrl-C end the process.
             STOP.store(true, Ordering::Relaxed);
-            explore::serve(&design, &scenario, address)?;
+            explore::serve(&design, &scenario, address, reach)?;
             Ok(Status::Good)
         }
     }
@@ -305,6 +393,15 @@ fn print(text: &str) -> miette::Result<Status> {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A word of a command line; in quotes if a shell would take it for something else.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
+    match text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("{text:?}"),
+    }
 }
 
 // ---- lists ------------------------------------------------------------------------
@@ -339,11 +436,14 @@ fn scenarios(catalog: &Catalog) -> miette::Result<Status> {
 struct Plan {
     designs: Vec<Program>,
     scenarios: Vec<Scenario>,
+    /// What the user calls them, in the same order.
+    called: [Vec<String>; 2],
     properties: Vec<Property>,
 }
 
 impl Plan {
-    fn of(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Plan> {
+    /// `shared`: each search among several workers.
+    fn of(catalog: &Catalog, args: &CellArgs, shared: bool) -> miette::Result<Plan> {
         let or = |names: &[String], default: Vec<&str>| -> Vec<String> {
             match names.is_empty() {
                 true => default.into_iter().map(str::to_owned).collect(),
@@ -353,6 +453,7 @@ impl Plan {
         let race = [seed::ONE_NODE, seed::TWO_NODES].concat();
         let designs = or(&args.design, catalog.designs());
         let scenarios = or(&args.scenario, race);
+        let called = [&designs, &scenarios].map(|names| unique(names));
         let designs = once_each(&designs, |name| load(catalog, name))?;
         let scenarios = once_each(&scenarios, |name| catalog.scenario(name))?;
         let mut properties = once_each(&args.property, |name| catalog.property(name))?;
@@ -372,7 +473,6 @@ impl Plan {
                 .help("progress is judged on all states and transitions, of which nothing is left")
                 .into());
         }
-        let shared = args.workers.is_some() || args.hostfile.is_some();
         if let (true, Some(property)) = (shared, progress) {
             return Err(not_shared(*property).into());
         }
@@ -393,6 +493,7 @@ impl Plan {
         Ok(Plan {
             designs,
             scenarios,
+            called,
             properties,
         })
     }
@@ -410,6 +511,20 @@ impl Plan {
             _ => Histories::Hidden,
         }
     }
+}
+
+/// The command that finds a property of a cell violated again; cells are counted scenario by
+/// scenario, each with all designs.
+fn command(plan: &Plan, args: &CellArgs, cell: usize, property: Property) -> String {
+    let (scenario, design) = (cell / plan.designs.len(), cell % plan.designs.len());
+    let [designs, scenarios] = &plan.called;
+    let symmetry = if args.symmetry { " --symmetry" } else { "" };
+    format!(
+        "glock check -d {} -s {} -p {}{symmetry}",
+        word(&designs[design]),
+        word(&scenarios[scenario]),
+        property.name()
+    )
 }
 
 fn not_with_symmetry(property: Property) -> Mistake {
@@ -431,48 +546,47 @@ fn load(catalog: &Catalog, name: &str) -> miette::Result<Program> {
     Ok(design.program)
 }
 
+/// The names, those given twice only once.
+fn unique(names: &[String]) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    let names = names.iter().filter(|name| seen.insert(name.as_str()));
+    names.cloned().collect()
+}
+
 /// Looks every name up, those given twice only once.
 fn once_each<T>(
     names: &[String],
     look_up: impl Fn(&str) -> miette::Result<T>,
 ) -> miette::Result<Vec<T>> {
-    let mut seen = std::collections::HashSet::new();
-    names
-        .iter()
-        .filter(|name| seen.insert(name.as_str()))
-        .map(|name| look_up(name))
-        .collect()
+    unique(names).iter().map(|name| look_up(name)).collect()
 }
 
 fn check(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Status> {
-    let plan = Plan::of(catalog, args)?;
+    let shared = args.workers.is_some() || args.hostfile.is_some();
+    let plan = Plan::of(catalog, &args.cells, shared)?;
     let matrix = Matrix::by_scenario(&plan.designs, &plan.scenarios).into_diagnostic()?;
-    let mut output = match &args.out {
+    let most = matrix.len() * plan.properties.len();
+    let place = args.record.as_deref().map(|path| Place::of(path, most));
+    let place = place.transpose()?;
+    if let Some(place) = &place {
+        place.prepare()?;
+    }
+    let mut output = match &args.cells.out {
         Some(path) => Output::file(path, &STOP)?,
         None => Output::stdout(&STOP),
     };
     let progress = plan.progress();
     let saving = saving(args, matrix.len())?;
     let crew = crew(args, matrix.len())?;
+    let options = args.cells.options(&progress);
     let options = Options {
-        progress: &progress,
-        compact: args.compact,
         saving,
-        limits: Limits {
-            states: args
-                .limit_states
-                .map(|n| n.try_into().unwrap_or(usize::MAX)),
-            memory_bytes: Some(args.limit_memory.unwrap_or(DEFAULT_MEMORY)),
-            time: args.limit_time,
-            depth: None,
-        },
         threads: match &crew {
             Some(_) => 1,
-            None => args.threads.map_or_else(cores, usize::from),
+            None => options.threads,
         },
-        cancel: Some(&STOP),
-        symmetry: args.symmetry,
         crew: crew.as_ref(),
+        ..options
     };
     let reports = explore_all(matrix, &options, |report| {
         if !args.json && crew.as_ref().is_none_or(Crew::reports) {
@@ -487,6 +601,9 @@ fn check(catalog: &Catalog, args: &CheckArgs) -> miette::Result<Status> {
     match args.json {
         true => output.say(&plan.document(&reports, status, histories)),
         false => plan.tell(&mut output, &reports, histories),
+    }
+    if let Some(place) = &place {
+        plan.record(args, &reports, place)?;
     }
     output.finish()?;
     Ok(status)
@@ -598,6 +715,21 @@ fn status(reports: &[Report], properties: &[Property]) -> Status {
 }
 
 impl Plan {
+    /// Writes the records of all counterexamples.
+    fn record(&self, args: &CheckArgs, reports: &[Report], place: &Place) -> miette::Result<()> {
+        for (i, report) in reports.iter().enumerate() {
+            for &property in &self.properties {
+                let command = command(self, &args.cells, i, property);
+                let record = records::record(report, property, records::searched, Some(command));
+                if let Some(record) = record {
+                    let path = place.write(&record, &STOP)?;
+                    complain(&format!("recorded in {}", path.display()));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn is_single(&self) -> bool {
         self.designs.len() * self.scenarios.len() == 1
     }

@@ -5,7 +5,7 @@ use glock_engine::{Lasso, Path, Trap};
 use glock_model::cluster::{Action, Cluster, State};
 use glock_model::event::NoSink;
 use glock_model::property::Property;
-use glock_traces::{Ending, History, Record, ReplayError, Style, closing};
+use glock_traces::{Ending, History, Outline, Record, ReplayError, Style, closing};
 
 /// A run of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,9 +101,20 @@ pub(crate) fn close(cluster: &Cluster, property: Property, walk: &Walk) -> Strin
 }
 
 /// A history for machines; `None` if the model does not walk this way.
+pub(crate) fn outline(cluster: &Cluster, property: Property, walk: &Walk) -> Option<Outline> {
+    let history = replay(cluster, walk).ok()?;
+    Some(Outline::new(&history, Some(property)))
+}
+
+/// A history as a record; `None` if the model does not walk this way.
 pub(crate) fn record(cluster: &Cluster, property: Property, walk: &Walk) -> Option<Record> {
     let history = replay(cluster, walk).ok()?;
     Some(Record::new(&history, Some(property)))
+}
+
+/// A run that violates nothing in particular as a record; `None` if the model does not walk this way.
+pub(crate) fn retold(cluster: &Cluster, walk: &Walk) -> Option<Record> {
+    Some(Record::new(&replay(cluster, walk).ok()?, None))
 }
 
 fn replay(cluster: &Cluster, walk: &Walk) -> Result<History, ReplayError> {

@@ -5,7 +5,7 @@ use crate::coverage::SourceLine;
 use crate::history;
 use crate::interchange::{Interchange, Part};
 use glock_model::property::Property;
-use glock_traces::{Ending, Record};
+use glock_traces::{Ending, Outline};
 use serde::Serialize;
 
 /// Raised when a field changes its meaning or goes away.
@@ -92,7 +92,7 @@ pub(crate) struct PropertyDocument {
     trap_states: Option<usize>,
     /// That history.
     #[serde(skip_serializing_if = "Option::is_none")]
-    history: Option<Record>,
+    history: Option<Outline>,
 }
 
 #[derive(Serialize)]
@@ -188,7 +188,7 @@ impl PropertyDocument {
             }),
             history: walk
                 .filter(|_| histories == Histories::Shown)
-                .and_then(|walk| history::record(&report.cluster, judged.property, walk)),
+                .and_then(|walk| history::outline(&report.cluster, judged.property, walk)),
         }
     }
 }

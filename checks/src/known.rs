@@ -162,7 +162,7 @@ pub(crate) struct Asked<'a> {
 
 impl Asked<'_> {
     /// The recorded answers with what was found.
-    fn sides(&self) -> [(&'static str, &Answer, &Found); 2] {
+    pub(crate) fn sides(&self) -> [(&'static str, &Answer, &Found); 2] {
         [
             ("before", &self.case.before, &self.before),
             ("after", &self.case.after, &self.after),

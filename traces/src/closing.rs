@@ -15,13 +15,22 @@ use glock_model::property::{Kind, Property};
 /// A property that holds at the end of the history gives an empty text, except that
 /// [`Property::NoDeadlock`] may also be violated because nobody can move.
 pub fn closing(history: &History, property: Property, style: Style) -> String {
-    let lines = match property {
+    wrapped(&lines(history, property), style)
+}
+
+/// The same, a sentence or an item of a list each.
+pub(crate) fn lines(history: &History, property: Property) -> Vec<String> {
+    match property {
         Property::NoDeadlock => deadlock::lines(history.cluster(), history.last()),
         _ if property.kind() == Kind::Progress => progress::lines(history, property),
         _ => wrong::lines(history, property),
-    };
+    }
+}
+
+/// The lines as wide as they may be.
+pub(crate) fn wrapped(lines: &[String], style: Style) -> String {
     let mut out = String::new();
-    for line in &lines {
+    for line in lines {
         for part in wrap(line, style.width.max(40), hang(line)) {
             out.push_str(part.trim_end());
             out.push('\n');
@@ -38,12 +47,14 @@ fn hang(line: &str) -> usize {
 impl Style {
     /// The whole report of a history: table and closing block.
     pub fn report(&self, history: &History, property: Property) -> String {
-        let end = closing(history, property, *self);
-        let table = self.table(history);
-        if end.is_empty() {
-            table
-        } else {
-            format!("{table}\n{end}")
-        }
+        with_closing(self.table(history), &closing(history, property, *self))
+    }
+}
+
+/// A table and what stands below it.
+pub(crate) fn with_closing(table: String, end: &str) -> String {
+    match end.is_empty() {
+        true => table,
+        false => format!("{table}\n{end}"),
     }
 }

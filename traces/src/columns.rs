@@ -6,12 +6,11 @@
 //! width. With more tasks than columns of a readable width fit, the columns are
 //! staggered instead, and every row begins with its task's name.
 
+use crate::chart::Chart;
 use crate::fold::{Row, rows};
 use crate::history::History;
 use crate::line::{Actor, DesignLine};
-use crate::names::Names;
 use crate::wrap::{wrap, wrap_call};
-use glock_model::scenario::{Page, Pte, VpageKind};
 use std::collections::BTreeMap;
 
 /// Width of a terminal.
@@ -67,7 +66,7 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(tasks: Vec<u8>, names: &Names<'_>, width: usize) -> Layout {
+    fn new(tasks: Vec<u8>, chart: &Chart, width: usize) -> Layout {
         let n = tasks.len().max(1);
         let pitch = (width + GAP) / n;
         if pitch >= NARROWEST + GAP {
@@ -79,7 +78,7 @@ impl Layout {
                 column: pitch - GAP,
             };
         }
-        let name = |t: &u8| names.task(*t).chars().count();
+        let name = |t: &u8| chart.tasks[*t as usize].name.chars().count();
         let gutter = tasks.iter().map(name).max().unwrap_or(0).min(width / 4) + 1;
         let pitch = 2;
         Layout {
@@ -106,13 +105,18 @@ impl Layout {
 impl Style {
     /// The table of a history.
     pub fn table(&self, history: &History) -> String {
+        self.chart(&Chart::of(history))
+    }
+
+    /// The table of what is told.
+    pub(crate) fn chart(&self, chart: &Chart) -> String {
         let width = self.width.max(40);
-        let names = Names::new(history.cluster());
-        let (once, again) = history.parts();
+        let (once, again) = chart.parts();
         let (once, again) = (rows(once), rows(again));
-        let layout = Layout::new(columns(history, &[&once, &again]), &names, width);
-        let mut out = initially(history, &names, width);
-        out.extend(header(history, &names, &layout));
+        let layout = Layout::new(columns(chart, &[&once, &again]), chart, width);
+        let mut out = wrap(&chart.initially, width, 2);
+        out.push(String::new());
+        out.extend(header(chart, &layout));
         let mut places: BTreeMap<u8, &DesignLine> = BTreeMap::new();
         for (i, row) in once.iter().chain(&again).enumerate() {
             if i == once.len() {
@@ -123,7 +127,7 @@ impl Style {
                     let place = row.design.as_ref();
                     let known = place.is_none_or(|p| places.insert(task, p) == Some(p));
                     let place = place.filter(|_| !known);
-                    self.task_row(&mut out, &names, &layout, task, row, place);
+                    self.task_row(&mut out, chart, &layout, task, row, place);
                 }
                 _ => background_row(&mut out, &layout, row),
             }
@@ -135,7 +139,7 @@ impl Style {
     fn task_row(
         &self,
         out: &mut Vec<String>,
-        names: &Names<'_>,
+        chart: &Chart,
         layout: &Layout,
         task: u8,
         row: &Row,
@@ -158,75 +162,25 @@ impl Style {
         for (i, line) in lines.into_iter().enumerate() {
             let margin = match (layout.gutter, i) {
                 (0, _) | (_, 1..) => " ".repeat(left),
-                _ => format!("{:<left$}", gutter_name(names, layout, task)),
+                _ => format!("{:<left$}", gutter_name(chart, layout, task)),
             };
             out.push(margin + &line);
         }
     }
 }
 
-fn gutter_name(names: &Names<'_>, layout: &Layout, task: u8) -> String {
-    names.task(task).chars().take(layout.gutter - 1).collect()
+fn gutter_name(chart: &Chart, layout: &Layout, task: u8) -> String {
+    let name = &chart.tasks[task as usize].name;
+    name.chars().take(layout.gutter - 1).collect()
 }
 
 fn background_row(out: &mut Vec<String>, layout: &Layout, row: &Row) {
     out.extend(wrap(&format!("* {}", row.text()), layout.width, 4));
 }
 
-/// The state it starts in, as far as it is not empty.
-fn initially(history: &History, names: &Names<'_>, width: usize) -> Vec<String> {
-    let scenario = history.cluster().scenario();
-    let nodes: Vec<String> = (0..scenario.nodes as usize)
-        .map(|n| node_initially(history, names, n))
-        .collect();
-    let mut text = String::from("Initially: ");
-    if nodes.len() == 1 {
-        text += &nodes[0];
-    } else if nodes.iter().all(|n| *n == nodes[0]) {
-        text += &format!("every node has {}", nodes[0]);
-    } else {
-        let node = |(n, has): (usize, &String)| format!("{} has {has}", names.node(n as u8));
-        let nodes: Vec<String> = nodes.iter().enumerate().map(node).collect();
-        text += &nodes.join("; ");
-    }
-    let mut out = wrap(&(text + "."), width, 2);
-    out.push(String::new());
-    out
-}
-
-fn node_initially(history: &History, names: &Names<'_>, n: usize) -> String {
-    let scenario = history.cluster().scenario();
-    let node = &history.initial().nodes[n];
-    let mut parts = Vec::new();
-    for (f, spec) in scenario.files.iter().enumerate() {
-        let cached = &node.pages[f][..spec.pages as usize];
-        let cached = match (cached.contains(&Page::Dirty), cached.contains(&Page::Clean)) {
-            (true, _) => " (dirty pages)",
-            (false, true) => " (cached)",
-            (false, false) => "",
-        };
-        parts.push(format!(
-            "{} {}{cached}",
-            spec.name,
-            node.glocks[f].state.name()
-        ));
-    }
-    for (v, pte) in node.ptes.iter().enumerate() {
-        match pte {
-            Pte::None => {}
-            Pte::Ro if scenario.vpages[v].kind == VpageKind::Anon => {
-                parts.push(format!("{} not marked dirty", names.vpage_of_mm(v as u8)));
-            }
-            Pte::Ro => parts.push(format!("{} read-only", names.vpage_of_mm(v as u8))),
-            Pte::Rw => parts.push(format!("{} writable", names.vpage_of_mm(v as u8))),
-        }
-    }
-    parts.join(", ")
-}
-
 /// The tasks that act; all of them if none does.
-fn columns(history: &History, rows: &[&[Row]]) -> Vec<u8> {
-    let all = 0..history.cluster().scenario().tasks.len() as u8;
+fn columns(chart: &Chart, rows: &[&[Row]]) -> Vec<u8> {
+    let all = 0..chart.tasks.len() as u8;
     let acts = |t: &u8| {
         rows.iter()
             .copied()
@@ -241,9 +195,10 @@ fn columns(history: &History, rows: &[&[Row]]) -> Vec<u8> {
     }
 }
 
-fn header(history: &History, names: &Names<'_>, layout: &Layout) -> Vec<String> {
-    let titles = layout.tasks.iter().map(|&t| title(history, names, t));
-    let operations = layout.tasks.iter().map(|&t| names.operation(t));
+fn header(chart: &Chart, layout: &Layout) -> Vec<String> {
+    let heads = || layout.tasks.iter().map(|&t| &chart.tasks[t as usize]);
+    let titles = heads().map(|head| head.title.as_str());
+    let operations = heads().map(|head| head.operation.as_str());
     if layout.gutter > 0 {
         let pairs = titles.zip(operations);
         let lines = pairs.map(|(title, op)| wrap(&format!("{title}: {op}"), layout.width, 4));
@@ -254,8 +209,8 @@ fn header(history: &History, names: &Names<'_>, layout: &Layout) -> Vec<String> 
     let cells: Vec<Vec<String>> = titles
         .zip(operations)
         .map(|(title, op)| {
-            let mut cell = wrap(&title, layout.column, 2);
-            cell.extend(wrap(&op, layout.column, 2));
+            let mut cell = wrap(title, layout.column, 2);
+            cell.extend(wrap(op, layout.column, 2));
             cell
         })
         .collect();
@@ -271,16 +226,4 @@ fn header(history: &History, names: &Names<'_>, layout: &Layout) -> Vec<String> 
         }
     }
     out
-}
-
-/// `P1`, with several nodes `P1 on node 1`.
-fn title(history: &History, names: &Names<'_>, task: u8) -> String {
-    let scenario = history.cluster().scenario();
-    match scenario.nodes {
-        1 => names.task(task).to_string(),
-        _ => {
-            let node = scenario.node_of(task as usize) as u8;
-            format!("{} on {}", names.task(task), names.node(node))
-        }
-    }
 }

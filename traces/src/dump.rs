@@ -208,7 +208,7 @@ fn page_letter(page: &Page) -> char {
 
 /// As `gflags2str`: l GLF_LOCK, D DEMOTE, d PENDING_DEMOTE, p DEMOTE_IN_PROGRESS, i
 /// INVALIDATE_IN_PROGRESS, r REPLY_PENDING, q QUEUED.
-fn glock_flags(gl: &Glock) -> String {
+pub(crate) fn glock_flags(gl: &Glock) -> String {
     let flags = [
         (gl.locked(), 'l'),
         (gl.demote.now(), 'D'),
@@ -227,7 +227,7 @@ fn glock_flags(gl: &Glock) -> String {
 
 /// As `hflags2str`: t LM_FLAG_TRY, T TRY_1CB, A ANY, H HIF_HOLDER, W HIF_WAIT,
 /// D HIF_MAY_DEMOTE.
-fn holder_flags(holder: &Holder) -> String {
+pub(crate) fn holder_flags(holder: &Holder) -> String {
     let flags = [
         (holder.flags.has(NqFlags::TRY), 't'),
         (holder.flags.has(NqFlags::TRY_1CB), 'T'),

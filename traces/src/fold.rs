@@ -1,7 +1,6 @@
 //! Rows of a table: lines that belong together become one.
 
 use crate::glock_text::{GRANT_ARRIVES, REFUSAL_ARRIVES};
-use crate::history::Step;
 use crate::line::{Actor, DesignLine, Line};
 
 /// A row.
@@ -30,9 +29,9 @@ impl Row {
 /// about its outcome. Steps in the background that are about one glock are strung
 /// together. That an answer of the lock space has arrived is left out if what the
 /// glock makes of it is told later.
-pub(crate) fn rows(steps: &[Step]) -> Vec<Row> {
+pub(crate) fn rows(steps: &[Vec<Line>]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    let lines: Vec<&Line> = steps.iter().flat_map(|s| &s.lines).collect();
+    let lines: Vec<&Line> = steps.iter().flatten().collect();
     for (i, &line) in lines.iter().enumerate() {
         if is_arrival(line) && lines[i + 1..].iter().any(|l| same_glock(l, line)) {
             continue;

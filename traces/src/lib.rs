@@ -56,6 +56,7 @@
 //! ```
 
 mod background;
+mod chart;
 mod closing;
 mod columns;
 mod deadlock;
@@ -63,11 +64,17 @@ mod dump;
 mod fold;
 mod glock_text;
 mod history;
+mod initially;
 mod line;
 mod names;
 mod narrate;
+mod observe;
+mod outline;
+mod page;
+mod parting;
 mod progress;
 mod record;
+mod render;
 mod wrap;
 mod wrong;
 
@@ -77,4 +84,13 @@ pub use dump::describe_state;
 pub use history::{Ending, History, ReplayError, Step};
 pub use line::{Actor, DesignLine, Line};
 pub use names::Names;
-pub use record::{Record, RecordLine, RecordStep, RecordTask};
+pub use observe::{Table, Value, Variable};
+pub use outline::{Outline, OutlineLine, OutlineStep, OutlineTask};
+pub use page::{Matrix, MatrixCell, MatrixVerdict, live, report};
+pub use parting::{Parting, parting};
+pub use record::{
+    ActorKind, Departure, DesignText, Difference, MAX_BYTES, MAX_STEPS, Record, RecordActor,
+    RecordError, RecordLine, RecordMessage, RecordStep, ScenarioText, Search, SourceText, Trap,
+    Walker,
+};
+pub use render::{Form, markdown};

@@ -6,6 +6,7 @@
 use glock_model::cluster::Cluster;
 use glock_model::program::{Entry, Op, Val};
 use glock_model::scenario::{LockManager, OpKind, Scenario, TaskSpec, VpageKind};
+use glock_model::waits::Waiter;
 
 /// The names of a cluster's parts.
 #[derive(Clone, Copy)]
@@ -41,6 +42,25 @@ impl<'a> Names<'a> {
         match self.scenario.nodes {
             1 => format!("glock {}", self.file(file)),
             _ => format!("glock {} of {}", self.file(file), self.node(node)),
+        }
+    }
+
+    /// A file as one node has it: `F1`, with several nodes `F1 on node 2`.
+    pub fn file_on(&self, node: u8, file: u8) -> String {
+        match self.scenario.nodes {
+            1 => self.file(file).to_string(),
+            _ => format!("{} on {}", self.file(file), self.node(node)),
+        }
+    }
+
+    /// Somebody who waits: `P1`, `glock F1 of node 2`, `node 2's request for F1`.
+    pub fn waiter(&self, waiter: Waiter) -> String {
+        match waiter {
+            Waiter::Task(task) => self.task(task).to_string(),
+            Waiter::Work { node, file } => self.glock(node, file),
+            Waiter::Request { node, file } => {
+                format!("{}'s request for {}", self.node(node), self.file(file))
+            }
         }
     }
 
@@ -226,4 +246,11 @@ pub(crate) fn pages(n: usize) -> String {
         1 => "1 page".to_string(),
         n => format!("{n} pages"),
     }
+}
+
+/// A statement without the blanks and the comment around it.
+pub(crate) fn squeezed(line: &str) -> String {
+    let comment = ["//", "#", "/*"].into_iter().filter_map(|c| line.find(c));
+    let statement = &line[..comment.min().unwrap_or(line.len())];
+    statement.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 /// A history as data, without the states; versioned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Always [`Record::FORMAT`].
+pub struct Outline {
+    /// Always [`Outline::FORMAT`].
     pub format: String,
-    /// [`Record::VERSION`] of the program that wrote it.
+    /// [`Outline::VERSION`] of the program that wrote it.
     pub version: u32,
     /// Name of the design.
     pub design: String,
@@ -20,11 +20,11 @@ pub struct Record {
     /// The property it violates, if it is known to violate one.
     pub property: Option<String>,
     /// The tasks' names with their operations, in the scenario's order.
-    pub tasks: Vec<RecordTask>,
+    pub tasks: Vec<OutlineTask>,
     /// Index of the initial state among the scenario's.
     pub initial: usize,
     /// The steps.
-    pub steps: Vec<RecordStep>,
+    pub steps: Vec<OutlineStep>,
     /// From which step on it repeats for ever, counted from 0; if there is none with
     /// that number, nothing happens any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,9 +34,9 @@ pub struct Record {
     pub trap_states: Option<usize>,
 }
 
-/// A task of a [`Record`].
+/// A task of a [`Outline`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordTask {
+pub struct OutlineTask {
     /// Its name.
     pub name: String,
     /// Its node, from 1.
@@ -45,20 +45,20 @@ pub struct RecordTask {
     pub operation: String,
 }
 
-/// A step of a [`Record`].
+/// A step of a [`Outline`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordStep {
+pub struct OutlineStep {
     /// Who acted: a task's name, `node 1`, `dlm`, `environment`.
     pub actor: String,
     /// What is told of the step; may be empty.
-    pub lines: Vec<RecordLine>,
+    pub lines: Vec<OutlineLine>,
     /// What happened in it, in the model's own words.
     pub events: Vec<String>,
 }
 
-/// A line of a [`RecordStep`].
+/// A line of a [`OutlineStep`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecordLine {
+pub struct OutlineLine {
     /// Call depth.
     pub depth: u8,
     /// The text.
@@ -71,30 +71,30 @@ pub struct RecordLine {
     pub line: Option<u32>,
 }
 
-impl Record {
-    /// Value of [`Record::format`].
+impl Outline {
+    /// Value of [`Outline::format`].
     pub const FORMAT: &'static str = "glock-history";
     /// The version this program writes.
     pub const VERSION: u32 = 1;
 
-    /// The record of a history.
-    pub fn new(history: &History, property: Option<Property>) -> Record {
+    /// The outline of a history.
+    pub fn new(history: &History, property: Option<Property>) -> Outline {
         let cluster = history.cluster();
         let (scenario, names) = (cluster.scenario(), Names::new(cluster));
         let states = cluster.initial_states();
-        let tasks = (0..scenario.tasks.len()).map(|t| RecordTask {
+        let tasks = (0..scenario.tasks.len()).map(|t| OutlineTask {
             name: names.task(t as u8).to_string(),
             node: scenario.node_of(t) as u8 + 1,
             operation: names.operation(t as u8),
         });
-        let steps = history.steps().iter().map(|step| RecordStep {
+        let steps = history.steps().iter().map(|step| OutlineStep {
             actor: actor(&names, step.actor),
             lines: step.lines.iter().map(line).collect(),
             events: step.events.iter().map(|e| format!("{e:?}")).collect(),
         });
-        Record {
-            format: Record::FORMAT.to_string(),
-            version: Record::VERSION,
+        Outline {
+            format: Outline::FORMAT.to_string(),
+            version: Outline::VERSION,
             design: cluster.program().name.clone(),
             scenario: scenario.name.clone(),
             property: property.map(|p| p.name().to_string()),
@@ -125,8 +125,8 @@ fn actor(names: &Names<'_>, actor: Actor) -> String {
     }
 }
 
-fn line(line: &Line) -> RecordLine {
-    RecordLine {
+fn line(line: &Line) -> OutlineLine {
+    OutlineLine {
         depth: line.depth,
         text: line.text(),
         design: line.design.as_ref().map(|d| d.design.clone()),

@@ -3,7 +3,7 @@
 mod support;
 
 use glock_model::property::Property;
-use glock_traces::{COMMIT_WIDTH, DesignLines, Record, Style, describe_state};
+use glock_traces::{COMMIT_WIDTH, DesignLines, Outline, Style, describe_state};
 use insta::assert_snapshot;
 use support::{every_start, first_start, shortest};
 
@@ -87,11 +87,11 @@ fn a_state_reads_like_a_glock_dump() {
 }
 
 #[test]
-fn a_record_reads_back() {
+fn an_outline_reads_back() {
     let cluster = first_start("own-direct-read-same-page", "base");
     let history = shortest(&cluster, Property::NoRecursion).expect("a recursion");
-    let record = Record::new(&history, Some(Property::NoRecursion));
-    let json = serde_json::to_string_pretty(&record).expect("a record is plain data");
-    assert_eq!(serde_json::from_str::<Record>(&json).ok(), Some(record));
+    let outline = Outline::new(&history, Some(Property::NoRecursion));
+    let json = serde_json::to_string_pretty(&outline).expect("an outline is plain data");
+    assert_eq!(serde_json::from_str::<Outline>(&json).ok(), Some(outline));
     assert_snapshot!(json);
 }

@@ -1,7 +1,8 @@
 //! `glock known`, and `glock explain` of a row of the history.
 
-use super::{DEFAULT_MEMORY, KnownArgs, STOP, Status, cores, once_each};
+use super::{DEFAULT_MEMORY, KnownArgs, STOP, Status, complain, cores, once_each};
 use crate::check::Options;
+use crate::collection::Collection;
 use crate::known::{self, Asked, Document, EntryDocument, ask};
 use crate::mistake::Mistake;
 use crate::output::Output;
@@ -26,7 +27,13 @@ pub(super) fn known(args: &KnownArgs) -> miette::Result<Status> {
         Some(path) => Output::file(path, &STOP)?,
         None => Output::stdout(&STOP),
     };
-    let options = options(args.threads.map_or_else(cores, usize::from));
+    // Which of the shortest histories is found first depends on the threads.
+    let threads = match args.write {
+        Some(_) => 1,
+        None => args.threads.map_or_else(cores, usize::from),
+    };
+    let options = options(threads);
+    let mut collection = Collection::default();
     let colours = output.colours();
     let mut say = |text: &str| {
         if !args.json {
@@ -45,6 +52,7 @@ pub(super) fn known(args: &KnownArgs) -> miette::Result<Status> {
             asked.push(found);
         }
         unknown |= asked.iter().any(Asked::is_unknown);
+        collection.add(entry, &asked);
         match asked.is_empty() {
             true => lacking += 1,
             false => answered += 1,
@@ -60,6 +68,11 @@ pub(super) fn known(args: &KnownArgs) -> miette::Result<Status> {
     };
     if args.json {
         output.say(&Document::new(verdict, documents).text());
+    }
+    if let Some(folder) = args.write.as_ref().filter(|_| status == Status::Good) {
+        for name in collection.write(folder, &STOP)? {
+            complain(&format!("{name} is none of these any more: remove it"));
+        }
     }
     output.finish()?;
     Ok(status)

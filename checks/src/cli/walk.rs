@@ -1,19 +1,22 @@
 //! `glock walk`.
 
-use super::{STOP, Status, cores, load, once_each};
+use super::{STOP, Status, complain, cores, load, once_each, word};
 use crate::catalog::Catalog;
-use crate::check::{Verdict, count, fit};
+use crate::check::{Report, Verdict, count, fit};
+use crate::history::Walk;
 use crate::json::{Histories, LineDocument, PropertyDocument, pretty};
 use crate::limits;
 use crate::mistake::Mistake;
 use crate::output::Output;
 use crate::progress::Display;
+use crate::records::{self, Place};
 use crate::table::{Columns, fold, grouped};
 use crate::text;
 use crate::walks::{WalkOptions, WalkReport, walk_through};
 use clap::{Args, ValueEnum};
 use glock_engine::{Finding, Strategy};
 use glock_model::property::{Kind, Property};
+use glock_traces::Search;
 use miette::{IntoDiagnostic, WrapErr};
 use serde::Serialize;
 use std::io::IsTerminal;
@@ -54,6 +57,10 @@ pub(super) struct WalkArgs {
     /// Threads [default: as many as there are cores]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
+    /// Write a record of every counterexample to this folder, or of the only one that can be to a
+    /// file that ends in .json; `glock show` shows it
+    #[arg(long, value_name = "PATH")]
+    record: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -131,15 +138,6 @@ impl WalkArgs {
     }
 }
 
-/// A word of a command line; in quotes if a shell would take it for something else.
-fn word(text: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_./".contains(c);
-    match text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("{text:?}"),
-    }
-}
-
 pub(super) fn walk(catalog: &Catalog, args: &WalkArgs) -> miette::Result<Status> {
     let strategy = args.strategy()?;
     let properties = args.properties(catalog)?;
@@ -148,6 +146,14 @@ pub(super) fn walk(catalog: &Catalog, args: &WalkArgs) -> miette::Result<Status>
         catalog.scenario(&args.scenario)?,
     );
     let cluster = fit(&design, &scenario).into_diagnostic()?;
+    let place = args
+        .record
+        .as_deref()
+        .map(|path| Place::of(path, properties.len()));
+    let place = place.transpose()?;
+    if let Some(place) = &place {
+        place.prepare()?;
+    }
     let mut output = match &args.out {
         Some(path) => Output::file(path, &STOP)?,
         None => Output::stdout(&STOP),
@@ -178,6 +184,9 @@ pub(super) fn walk(catalog: &Catalog, args: &WalkArgs) -> miette::Result<Status>
     match args.json {
         true => output.say(&pretty(&told.document())),
         false => told.tell(&mut output),
+    }
+    if let Some(place) = &place {
+        told.record(place)?;
     }
     output.finish()?;
     Ok(told.status())
@@ -211,6 +220,29 @@ impl Told<'_> {
                 output.say(&text::story(report, property, walk));
             }
         }
+    }
+
+    /// Writes the records of what was found.
+    fn record(&self, place: &Place) -> miette::Result<()> {
+        let stats = &self.walked.stats;
+        for &property in self.options.properties {
+            let shortest = self.walked.finding(property).is_some_and(|f| f.shortest);
+            let search = |_: &Report, _: &Walk| Search {
+                how: "random walks".to_owned(),
+                exhaustive: false,
+                shortest,
+                states: None,
+                transitions: stats.steps,
+                depth: stats.longest as u64,
+                milliseconds: Some(stats.elapsed.as_millis() as u64),
+            };
+            let command = Some(self.again.clone());
+            if let Some(record) = records::record(&self.walked.report, property, search, command) {
+                let path = place.write(&record, &STOP)?;
+                complain(&format!("recorded in {}", path.display()));
+            }
+        }
+        Ok(())
     }
 
     /// Everything but the histories.
