@@ -15,18 +15,17 @@ use glock_model::program::Program;
 use glock_model::property::Property;
 use glock_model::scenario::Scenario;
 use glock_traces::{Ending, Record, live};
+use http::{Answer, Request, refusal};
 use miette::IntoDiagnostic;
 use serde::Serialize;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
-use tiny_http::{Header, Method, Request, Response, Server};
 
 mod actors;
+mod http;
 
-/// Requests that are answered at a time.
-const THREADS: usize = 4;
 /// The longest address that is read.
 const MAX_ADDRESS: usize = 64 << 10;
 /// The most steps of a walk.
@@ -84,7 +83,6 @@ pub(crate) fn serve(
         |e: &dyn std::fmt::Display| Mistake::new(format!("cannot listen on {address}: {e}"));
     let listener = TcpListener::bind(address).map_err(|e| taken(&e))?;
     let address = listener.local_addr().map_err(|e| taken(&e))?;
-    let server = Server::from_listener(listener, None).map_err(|e| taken(&e))?;
     // Nobody may be listening to stdout; that is no reason not to serve.
     let _ = writeln!(
         std::io::stdout(),
@@ -102,20 +100,7 @@ pub(crate) fn serve(
         found: OnceLock::new(),
         searching: OnceLock::new(),
     });
-    let server = Arc::new(server);
-    let threads: Vec<_> = (0..THREADS)
-        .map(|_| {
-            let (server, cell) = (Arc::clone(&server), Arc::clone(&cell));
-            std::thread::spawn(move || {
-                while let Ok(request) = server.recv() {
-                    cell.serve(request);
-                }
-            })
-        })
-        .collect();
-    for thread in threads {
-        let _ = thread.join();
-    }
+    http::serve(&listener, Arc::new(move |request| cell.serve(request)));
     Ok(())
 }
 
@@ -131,36 +116,12 @@ struct Cell {
     searching: OnceLock<()>,
 }
 
-/// What a request gets.
-struct Answer {
-    status: u16,
-    kind: &'static str,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn json(body: &impl Serialize) -> Answer {
-        Answer {
-            status: 200,
-            kind: "application/json",
-            body: serde_json::to_vec(body).unwrap_or_default(),
-        }
-    }
-
-    fn html(text: String) -> Answer {
-        Answer {
-            status: 200,
-            kind: "text/html; charset=utf-8",
-            body: text.into_bytes(),
-        }
-    }
-
-    fn refusal(status: u16, why: &str) -> Answer {
-        Answer {
-            status,
-            kind: "text/plain; charset=utf-8",
-            body: format!("{why}\n").into_bytes(),
-        }
+/// An answer that is data.
+fn json(body: &impl Serialize) -> Answer {
+    Answer {
+        status: 200,
+        kind: "application/json",
+        body: serde_json::to_vec(body).unwrap_or_default(),
     }
 }
 
@@ -198,71 +159,59 @@ struct Counterexample {
 }
 
 impl Cell {
-    fn serve(self: &Arc<Self>, request: Request) {
-        let answer = std::panic::catch_unwind(AssertUnwindSafe(|| self.answer(&request)));
-        let answer = answer
-            .unwrap_or_else(|_| Answer::refusal(500, "this is a bug in glock; please report it"));
-        let mut response = Response::from_data(answer.body).with_status_code(answer.status);
-        for (name, value) in [
-            ("Content-Type", answer.kind),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Cache-Control", "no-store"),
-        ] {
-            if let Ok(header) = Header::from_bytes(name, value) {
-                response.add_header(header);
-            }
-        }
-        // Who does not wait for the answer does not need it.
-        let _ = request.respond(response);
+    fn serve(self: &Arc<Self>, request: &Request) -> Answer {
+        std::panic::catch_unwind(AssertUnwindSafe(|| self.answer(request)))
+            .unwrap_or_else(|_| refusal(500, "this is a bug in glock; please report it"))
     }
 
     fn answer(self: &Arc<Self>, request: &Request) -> Answer {
-        let url = request.url();
-        if url.len() > MAX_ADDRESS {
-            return Answer::refusal(414, "the address is too long");
+        if request.target.len() > MAX_ADDRESS {
+            return refusal(414, "the address is too long");
         }
-        if !self.is_meant(request) {
-            return Answer::refusal(
+        if !self.is_meant(&request.host) {
+            return refusal(
                 403,
                 "this address is for this machine under its own name only",
             );
         }
-        let path = url.split(['?', '#']).next().unwrap_or_default();
-        match (request.method(), path) {
-            (Method::Get, "/") => {
+        let path = request.target.split(['?', '#']).next().unwrap_or_default();
+        match (request.method.as_str(), path) {
+            ("GET", "/") => {
                 let (scenario, design) = (self.cluster.scenario(), self.cluster.program());
-                Answer::html(live(&format!("{} under {}", scenario.name, design.name)))
+                Answer {
+                    status: 200,
+                    kind: "text/html; charset=utf-8",
+                    body: live(&format!("{} under {}", scenario.name, design.name)).into_bytes(),
+                }
             }
-            (Method::Get, "/.status") => Answer::json(&self.explorer.status()),
-            (Method::Post, "/.runtocompletion") => {
+            ("GET", "/.status") => json(&self.explorer.status()),
+            ("POST", "/.runtocompletion") => {
                 self.explorer.run_to_completion();
-                Answer::refusal(200, "")
+                refusal(200, "")
             }
-            (Method::Get, "/.glock/found") => Answer::json(&self.found()),
-            (Method::Get, path) => match (
+            ("GET", "/.glock/found") => json(&self.found()),
+            ("GET", path) => match (
                 path.strip_prefix("/.states"),
                 path.strip_prefix("/.glock/walk"),
             ) {
                 (Some(rest), _) => match indices(rest).and_then(|way| self.explorer.states(&way)) {
-                    Some(states) => Answer::json(&states),
-                    None => Answer::refusal(404, "there is no such state"),
+                    Some(states) => json(&states),
+                    None => refusal(404, "there is no such state"),
                 },
                 (_, Some(rest)) => match indices(rest).and_then(|way| self.place(&way)) {
-                    Some(place) => Answer::json(&place),
-                    None => Answer::refusal(404, "there is no such way"),
+                    Some(place) => json(&place),
+                    None => refusal(404, "there is no such way"),
                 },
-                _ => Answer::refusal(404, "there is nothing"),
+                _ => refusal(404, "there is nothing"),
             },
-            (Method::Head | Method::Post, _) => Answer::refusal(404, "there is nothing"),
-            _ => Answer::refusal(405, "GET is what is understood"),
+            ("HEAD" | "POST", _) => refusal(404, "there is nothing"),
+            _ => refusal(405, "GET is what is understood"),
         }
     }
 
     /// Does the browser ask this machine by its own name? A page from elsewhere whose name leads
     /// here must not look.
-    fn is_meant(&self, request: &Request) -> bool {
-        let host = request.headers().iter().find(|h| h.field.equiv("Host"));
-        let host = host.map_or("", |h| h.value.as_str());
+    fn is_meant(&self, host: &str) -> bool {
         let port = format!(":{}", self.port);
         let host = host.strip_suffix(port.as_str()).unwrap_or(host);
         self.reach == Reach::Everybody || ["127.0.0.1", "localhost", "[::1]", ""].contains(&host)
