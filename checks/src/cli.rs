@@ -28,6 +28,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 mod cluster;
+mod conform;
 mod known;
 mod record;
 mod report;
@@ -81,6 +82,15 @@ enum Command {
     /// Exit status: 1 something is violated, 2 bad input, 3 nothing was found, which says
     /// nothing about what there is; never 0.
     Walk(walk::WalkArgs),
+    /// Ask whether a recording of a real kernel is a history of a design
+    ///
+    /// A recording is raw ftrace text with a marker for each call, one log for each node; see
+    /// checks/kernel/README.md. Beside the built-in designs there are base-v61,
+    /// recursion-check-v61 and restart-hack-v61, the early designs as they were recorded.
+    ///
+    /// Exit status: 0 accepted, 1 rejected, 2 bad input, 3 not known (the recording is
+    /// damaged, or a limit was reached). With --all 0 if a design accepts it.
+    Conform(conform::ConformArgs),
     /// List the designs that come with the tool
     Designs,
     /// List the scenarios that come with the tool
@@ -348,6 +358,7 @@ fn run(cli: Cli) -> miette::Result<Status> {
         Some(Command::Check(args)) => check(&catalog, &args),
         Some(Command::Cluster(args)) => cluster::cluster(&args),
         Some(Command::Walk(args)) => walk::walk(&catalog, &args),
+        Some(Command::Conform(args)) => conform::run(&catalog, &args),
         Some(Command::Designs) => designs(&catalog),
         Some(Command::Scenarios) => scenarios(&catalog),
         Some(Command::Known(args)) => known::known(&args),
@@ -551,6 +562,17 @@ fn unique(names: &[String]) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     let names = names.iter().filter(|name| seen.insert(name.as_str()));
     names.cloned().collect()
+}
+
+/// As [`load`], from a library of one's own.
+fn load_from(library: &glock_model::design::Library, name: &str) -> miette::Result<Program> {
+    let design = library.load(name).map_err(|mut error| -> miette::Report {
+        match error.problems.len() {
+            1 => error.problems.remove(0).into(),
+            _ => error.into(),
+        }
+    })?;
+    Ok(design.program)
 }
 
 /// Looks every name up, those given twice only once.

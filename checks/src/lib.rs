@@ -16,6 +16,7 @@ mod check;
 mod checked;
 pub mod cli;
 mod collection;
+pub mod conform;
 mod coverage;
 mod explain;
 mod explore;

@@ -7,6 +7,7 @@ pub mod cluster;
 pub mod design;
 pub mod event;
 pub mod glock;
+pub mod guest;
 pub mod known;
 pub mod lockspace;
 pub mod memory;

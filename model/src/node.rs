@@ -164,7 +164,7 @@ impl Node {
     }
 
     /// Runs a transition of one glock and applies what it wants done elsewhere.
-    fn with_glock<S: Sink, R>(
+    pub(crate) fn with_glock<S: Sink, R>(
         &mut self,
         ctx: &Ctx<'_>,
         file: usize,
@@ -196,7 +196,7 @@ impl Node {
     }
 
     /// As [`Node::with_glock`], for what neither fails a TRY nor asks the lock space.
-    fn tell_glock<S: Sink>(
+    pub(crate) fn tell_glock<S: Sink>(
         &mut self,
         ctx: &Ctx<'_>,
         file: usize,

@@ -162,6 +162,8 @@ struct Edge {
     ordinal: u32,
     /// Where its events are, in the list of all.
     events: Range<u32>,
+    /// The part of the system that takes it.
+    part: u32,
 }
 
 /// The states met, each once, and the steps out of those that were asked for.
@@ -232,7 +234,13 @@ impl<S: System, V> Kept<S, V> {
     }
 
     /// The steps out of a state.
-    fn out<F>(&mut self, system: &S, view: &F, index: Index) -> Result<Out, Undecided>
+    fn out<F>(
+        &mut self,
+        system: &S,
+        view: &F,
+        part: Option<fn(&ActionOf<S>) -> u32>,
+        index: Index,
+    ) -> Result<Out, Undecided>
     where
         F: Fn(&StateOf<S>, &ActionOf<S>, &StateOf<S>, &mut Vec<Seen<V>>),
     {
@@ -251,9 +259,11 @@ impl<S: System, V> Kept<S, V> {
                 let start = self.events.len() as u32;
                 view(&state, &action, &next, &mut self.events);
                 let end = u32::try_from(self.events.len()).map_err(|_| Undecided::Numbers)?;
+                let part = part.map_or(0, |part| part(&action));
                 let to = self.number(system, Cow::Owned(next))?;
                 self.edges.push(Edge {
                     to,
+                    part,
                     ordinal: ordinal as u32,
                     events: start..end,
                 });
@@ -365,6 +375,7 @@ pub struct Matcher<'s, S: System, V, F> {
     view: F,
     limits: MatchLimits,
     initial: Option<Vec<StateOf<S>>>,
+    part: Option<fn(&ActionOf<S>) -> u32>,
     kept: Kept<S, V>,
     trail: Trail,
 }
@@ -403,6 +414,7 @@ where
             view,
             limits: MatchLimits::default(),
             initial: None,
+            part: None,
             kept: Kept::new(system),
             trail: Trail {
                 pairs: Vec::new(),
@@ -429,10 +441,37 @@ where
         }
     }
 
+    /// Says which part of the system takes a step, for
+    /// [`follow_by_parts`](Self::follow_by_parts).
+    #[must_use]
+    pub fn in_parts(self, part: fn(&ActionOf<S>) -> u32) -> Self {
+        Self {
+            part: Some(part),
+            ..self
+        }
+    }
+
     /// Whether these logs, each in its order, are together the beginning of a history of the model.
     /// `fits` says whether an event of the model is what was observed.
     pub fn follow<O>(&mut self, logs: &[&[O]], fits: impl Fn(&V, &O) -> bool) -> Answer {
-        match self.advance(logs, fits) {
+        self.follow_by_parts(logs, fits, |_| None)
+    }
+
+    /// As [`follow`](Self::follow), where parts of the system do not always have to be interleaved.
+    /// `alone` is told what each log says next, and may name a part, as
+    /// [`in_parts`](Self::in_parts) numbers them: then only that part's steps are taken there.
+    ///
+    /// This is sound, and it is for the caller to know, if in every run that goes on as the logs say
+    /// the steps which that part takes up to its next observed event commute with all steps that
+    /// other parts take before. After a rejection, `farthest` and what was
+    /// [`allowed`](Self::allowed) are about the interleavings that were looked at.
+    pub fn follow_by_parts<O>(
+        &mut self,
+        logs: &[&[O]],
+        fits: impl Fn(&V, &O) -> bool,
+        alone: impl Fn(&[Option<&O>]) -> Option<u32>,
+    ) -> Answer {
+        match self.advance(logs, fits, alone) {
             Ok(answer) => answer,
             Err(undecided) => Answer::Unknown(undecided),
         }
@@ -442,6 +481,7 @@ where
         &mut self,
         logs: &[&[O]],
         fits: impl Fn(&V, &O) -> bool,
+        alone: impl Fn(&[Option<&O>]) -> Option<u32>,
     ) -> Result<Answer, Undecided> {
         self.trail.last.clear();
         self.trail.stats = MatchStats::default();
@@ -455,11 +495,14 @@ where
             let mut closed = Vec::with_capacity(level.len());
             for (positions, mut here) in level {
                 let mut next = 0;
+                let ahead = logs.iter().zip(&positions);
+                let ahead: Vec<Option<&O>> = ahead.map(|(log, &at)| log.get(at as usize)).collect();
+                let only = alone(&ahead);
                 while next < here.pairs.len() {
                     let number = here.pairs[next];
                     next += 1;
                     let state = self.trail.pairs[number as usize].state;
-                    let out = self.kept.out(self.system, &self.view, state)?;
+                    let out = self.kept.out(self.system, &self.view, self.part, state)?;
                     cut |= out.cut;
                     self.trail.stats.steps += out.edges.len() as u64;
                     for edge in out.edges {
@@ -467,7 +510,11 @@ where
                             to,
                             ordinal,
                             ref events,
+                            part,
                         } = self.kept.edges[edge];
+                        if only.is_some_and(|only| only != part) {
+                            continue;
+                        }
                         let pair = Pair {
                             state: to,
                             before: number,
