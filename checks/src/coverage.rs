@@ -60,11 +60,13 @@ pub enum Occurrence {
     Demanded,
     /// The recursion trap: BUG() (Q4).
     Recursion,
+    /// Somebody outside the model appended to a file.
+    Appended,
 }
 
 impl Occurrence {
     /// All of them, in the order of reports.
-    pub const ALL: [Occurrence; 22] = [
+    pub const ALL: [Occurrence; 23] = [
         Occurrence::TryFailed,
         Occurrence::Slept,
         Occurrence::WentBack,
@@ -87,6 +89,7 @@ impl Occurrence {
         Occurrence::Shrunk,
         Occurrence::Demanded,
         Occurrence::Recursion,
+        Occurrence::Appended,
     ];
 
     /// A name for machines.
@@ -114,6 +117,7 @@ impl Occurrence {
             Occurrence::Shrunk => "shrunk",
             Occurrence::Demanded => "demanded",
             Occurrence::Recursion => "recursion",
+            Occurrence::Appended => "appended",
         }
     }
 
@@ -142,6 +146,7 @@ impl Occurrence {
             Occurrence::Shrunk => "an idle glock was shrunk",
             Occurrence::Demanded => "a file was demanded from outside",
             Occurrence::Recursion => "the recursion trap",
+            Occurrence::Appended => "a file was appended to from outside",
         }
     }
 
@@ -302,6 +307,7 @@ impl Recorder {
             Action::ReclaimPage { .. } | Action::ReclaimAnon { .. } => {
                 things |= Occurrence::Reclaimed.bit();
             }
+            Action::Append { .. } => things |= Occurrence::Appended.bit(),
             Action::Demand { .. } => things |= Occurrence::Demanded.bit(),
             _ => {}
         }
@@ -404,6 +410,7 @@ pub(crate) fn possible(cluster: &Cluster, what: Occurrence) -> bool {
         Occurrence::Reclaimed => scenario.events.reclaim > 0,
         Occurrence::Shrunk => scenario.events.shrink > 0,
         Occurrence::Demanded => !scenario.events.demands.is_empty(),
+        Occurrence::Appended => scenario.events.appends.iter().any(|&times| times > 0),
         Occurrence::Slept
         | Occurrence::FaultUnderGlock
         | Occurrence::Refused

@@ -99,6 +99,7 @@ pub(crate) fn bounds(report: &Report) -> String {
     let scenario = report.cluster.scenario();
     let events = &scenario.events;
     let demands: u32 = events.demands.iter().map(|d| u32::from(d.budget)).sum();
+    let appends: u32 = events.appends.iter().map(|&times| u32::from(times)).sum();
     let mut parts = vec![
         count(scenario.nodes.into(), "node"),
         count(scenario.tasks.len(), "task"),
@@ -109,6 +110,7 @@ pub(crate) fn bounds(report: &Report) -> String {
         (usize::from(events.reclaim), "reclaim"),
         (usize::from(events.shrink), "shrink"),
         (demands as usize, "demand"),
+        (appends as usize, "append"),
     ];
     parts.extend(
         budgets

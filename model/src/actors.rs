@@ -124,6 +124,8 @@ pub enum Timer {
     Expire { file: u8 },
     /// A process outside the model wants a file (index of the demand).
     Demand { demand: u8 },
+    /// A process on a node outside the model appends a page.
+    Append { file: u8 },
     /// The shrinker takes an idle glock.
     Shrink { file: u8 },
     /// Memory pressure takes a file page.
@@ -251,6 +253,10 @@ fn timers(scenario: &Scenario, node: u8) -> Vec<Timer> {
         if events.shrink > 0 {
             all.push(Timer::Shrink { file });
         }
+        let f = file as usize;
+        if events.appends[f] > 0 && scenario.appending_node(f) == Some(node as usize) {
+            all.push(Timer::Append { file });
+        }
         if events.reclaim > 0 {
             all.extend((0..spec.pages).map(|page| Timer::ReclaimPage { file, page }));
         }
@@ -288,6 +294,7 @@ impl Timer {
                 let d = &cluster.scenario().events.demands[demand as usize];
                 state.demand(ctx, d.file as usize, d.mode, sink)
             }
+            Timer::Append { file } => state.append_outside(ctx, file as usize, sink),
             Timer::Shrink { file } => state.shrink(ctx, file as usize, sink),
             Timer::ReclaimPage { file, page } => {
                 state.reclaim_page(ctx, file as usize, page as usize, sink)
@@ -302,6 +309,7 @@ impl Timer {
             Timer::Start { .. } | Timer::Task { .. } | Timer::Worker { .. } => None,
             Timer::Expire { .. } => scenario.events.expire.map(|_| &mut budgets.expire),
             Timer::Demand { demand } => Some(&mut budgets.demands[demand as usize]),
+            Timer::Append { file } => Some(&mut budgets.appends[file as usize]),
             Timer::Shrink { .. } => Some(&mut budgets.shrink),
             Timer::ReclaimPage { .. } | Timer::ReclaimAnon { .. } => Some(&mut budgets.reclaim),
         }
@@ -510,6 +518,7 @@ impl Actors {
                     Timer::Worker { file } => Action::Worker { node, file },
                     Timer::Expire { file } => Action::Expire { node, file },
                     Timer::Demand { demand } => Action::Demand { demand },
+                    Timer::Append { file } => Action::Append { file },
                     Timer::Shrink { file } => Action::Shrink { node, file },
                     Timer::ReclaimPage { file, page } => Action::ReclaimPage { node, file, page },
                     Timer::ReclaimAnon { vpage } => Action::ReclaimAnon { vpage },

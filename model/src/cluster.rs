@@ -36,6 +36,8 @@ pub struct Budgets {
     pub expire: u8,
     /// Demands from outside, in the scenario's order.
     pub demands: [u8; MAX_DEMANDS],
+    /// Pages that may still be appended from outside, per file.
+    pub appends: [u8; MAX_FILES],
 }
 
 /// Most kinds of demand a scenario may have.
@@ -72,6 +74,8 @@ pub enum Action {
     Expire { node: u8, file: u8 },
     /// A process outside the model wants a file (index of the demand).
     Demand { demand: u8 },
+    /// A process on a node outside the model appends a page to a file.
+    Append { file: u8 },
     /// The shrinker takes an idle glock.
     Shrink { node: u8, file: u8 },
     /// Memory pressure takes a file page.
@@ -106,6 +110,14 @@ pub enum Unfit {
         /// The entry's name.
         entry: &'static str,
     },
+    /// A task appends, and the entry its operation needs has no `generic_write_checks`: it
+    /// would never learn where the end of the file is.
+    NoWriteChecks {
+        /// The task.
+        task: String,
+        /// The entry's name.
+        entry: &'static str,
+    },
     /// No initial assignment is consistent.
     NoInitialState,
     /// More kinds of demand than [`MAX_DEMANDS`].
@@ -122,6 +134,13 @@ impl fmt::Display for Unfit {
                 write!(
                     f,
                     "task {task} needs the function `{entry}`, which the design does not have"
+                )
+            }
+            Unfit::NoWriteChecks { task, entry } => {
+                write!(
+                    f,
+                    "task {task} appends, and the function `{entry}` of the design never says \
+                     `generic_write_checks`"
                 )
             }
             Unfit::NoInitialState => f.write_str("no combination of initial values is consistent"),
@@ -151,14 +170,15 @@ impl Cluster {
     /// [`Unfit`] if the two do not go together.
     pub fn new(scenario: Scenario, program: Program) -> Result<Cluster, Unfit> {
         for spec in &scenario.tasks {
-            if spec.op.is_io()
-                && let Some(entry) = crate::node::entry_of(spec.op)
-                && program.entry(entry).is_none()
-            {
-                return Err(Unfit::MissingEntry {
-                    task: spec.name.clone(),
-                    entry: entry.name(),
-                });
+            let Some(entry) = crate::node::entry_of(spec.op).filter(|_| spec.op.is_io()) else {
+                continue;
+            };
+            let (task, name) = (spec.name.clone(), entry.name());
+            if program.entry(entry).is_none() {
+                return Err(Unfit::MissingEntry { task, entry: name });
+            }
+            if spec.append && !layout::checks_writes(&program, entry) {
+                return Err(Unfit::NoWriteChecks { task, entry: name });
             }
         }
         if scenario.events.demands.len() > MAX_DEMANDS {
@@ -250,6 +270,7 @@ impl Cluster {
         for (i, demand) in events.demands.iter().enumerate() {
             state.budgets.demands[i] = demand.budget;
         }
+        state.budgets.appends = events.appends;
         for n in 0..self.scenario.nodes as usize {
             self.initial_node(initial, n, &mut state);
         }
@@ -263,6 +284,10 @@ impl Cluster {
             let mode = initial.modes[n][f];
             node.glocks[f] = Glock::new(mode);
             node.pages[f] = initial.cached[n][f];
+            if self.scenario.appending_node(f) == Some(n) {
+                node.i_size[f] = self.scenario.files[f].size;
+                node.disk_size[f] = self.scenario.files[f].size;
+            }
             if self.is_dlm() {
                 let exists = mode != Mode::Un || initial.lock_object == LockObject::Null;
                 state.resources[f].locks[n] = Lock {
@@ -399,6 +424,11 @@ impl Cluster {
                 });
             }
         }
+        for file in 0..self.scenario.files.len() {
+            if state.budgets.appends[file] > 0 {
+                f(Action::Append { file: file as u8 });
+            }
+        }
         for node in 0..self.scenario.nodes {
             for (file, spec) in self.scenario.files.iter().enumerate() {
                 let file = file as u8;
@@ -529,6 +559,16 @@ impl Cluster {
                 }
                 step
             }
+            Action::Append { file } => {
+                let Some(n) = self.scenario.appending_node(file as usize) else {
+                    return Step::Blocked;
+                };
+                let step = state.nodes[n].append_outside(&self.ctx(n), file as usize, sink);
+                if step == Step::Taken {
+                    state.budgets.appends[file as usize] -= 1;
+                }
+                step
+            }
             Action::Shrink { node, file } => {
                 let n = node as usize;
                 let step = state.nodes[n].shrink(&self.ctx(n), file as usize, sink);
@@ -598,6 +638,7 @@ impl Cluster {
             Action::Expire { node, file } => of(3, node, file),
             Action::Start { .. }
             | Action::Demand { .. }
+            | Action::Append { .. }
             | Action::Shrink { .. }
             | Action::ReclaimPage { .. }
             | Action::ReclaimAnon { .. } => None,

@@ -120,6 +120,10 @@ pub enum Event {
     InodeLock { task: u8, file: u8 },
     /// i_rwsem was released.
     InodeUnlock { task: u8, file: u8 },
+    /// `i_size` of a file became what it is on disk.
+    SizeRead { file: u8, pages: u8 },
+    /// A process on a node outside the model has appended this page.
+    AppendedOutside { file: u8, page: u8 },
     /// Memory pressure took a page.
     Reclaim { vpage_or_page: u8 },
     /// The shrinker demotes an idle glock (R8).

@@ -190,7 +190,7 @@ impl Node {
             }
             Sub::DioFlush => self.range(ctx, task).find_map(|q| other(own, q)),
             Sub::DioEnd => {
-                let first = (ctx.scenario.tasks[task].first_page + t.ki_pos) as usize;
+                let first = (self.first_page(ctx, task) + t.ki_pos) as usize;
                 (first..first + t.moved as usize).find_map(|q| other(own, q))
             }
             _ => None,
@@ -236,7 +236,7 @@ impl Node {
             let (spec, task) = (&ctx.scenario.tasks[t], &self.tasks[t]);
             let source = task.have_page
                 && spec.file as usize == file
-                && (spec.first_page + task.ki_pos) as usize == page;
+                && (self.first_page(ctx, t) + task.ki_pos) as usize == page;
             source || self.pinned_by(ctx, t, file, page).next().is_some()
         })
     }

@@ -81,6 +81,10 @@ mutants! {
     "R9" CleanMkwrite,
     /// Direct I/O finds dirty pages in the cache and does not write them back.
     "I1" NotFlushed,
+    /// A node that has lost the glock and got it back goes on with the size the file had.
+    "I2" SizeNotRefreshed,
+    /// Data that an append writes over data of somebody else is not missed.
+    "P7" OverwriteUnnoticed,
     /// A buffered write goes on under a mapping it was given for a glock since dropped.
     "I4" MappingKept,
     /// A direct transfer that resumes returns what it moved itself, without what was done before.

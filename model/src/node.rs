@@ -82,6 +82,11 @@ pub struct Node {
     pub pages: [[Page; MAX_PAGES]; MAX_FILES],
     /// Files with pages made writable through a mapping (GIF_SW_PAGED): bit per file.
     pub sw_paged: u8,
+    /// `i_size` in pages, per file that is appended to on this node; as it was when a
+    /// holder was last granted, or grown by this node since. Of other files 0.
+    pub i_size: [u8; MAX_FILES],
+    /// The true length of such a file, the one on disk once all is written back.
+    pub disk_size: [u8; MAX_FILES],
     /// i_rwsem, per file: 1 + the task that holds it for writing, or 0.
     pub rwsem: [u8; MAX_FILES],
     /// Flags that live in the inode, per file: two bits a flag.
@@ -367,6 +372,8 @@ impl Node {
         let pc = self.frame_pc(task);
         match ctx.program.code[pc as usize].op {
             Op::Return(_) => !nested && t.sub == Sub::None,
+            // All tasks of the node share what it reads.
+            Op::WriteChecks if ctx.scenario.tasks[task].append => false,
             op if op.is_builtin() => true,
             _ => {
                 ctx.program.is_local(pc)
@@ -488,6 +495,7 @@ impl Node {
                 let t = &mut self.tasks[task];
                 t.iter_count += std::mem::take(&mut t.iter_pos);
             }
+            Op::WriteChecks => self.write_checks(ctx, task),
             Op::Assign { to, a, op } => {
                 let value = self.arith(ctx, task, a, op);
                 match to {
@@ -642,6 +650,7 @@ impl Node {
             Operand::Held => Val::mode(self.held(task, self.frame_file(ctx, task))),
             Operand::HolderQueued => bit(self.has_holder(task, self.frame_file(ctx, task))),
             Operand::PagefaultDisabled => bit(t.faults_off),
+            Operand::IocbAppend => bit(ctx.scenario.tasks[task].append),
         }
     }
 
@@ -683,8 +692,8 @@ impl Node {
         let runs_xmote = self.runs_xmote(task, file);
         let dio_wait = self.waits_for_dio(ctx, task, file);
         match nq {
-            Nq::Granted if !runs_xmote && !dio_wait => self.nq_done(ctx, task, true),
-            Nq::Failed if !runs_xmote => self.nq_done(ctx, task, false),
+            Nq::Granted if !runs_xmote && !dio_wait => self.nq_done(ctx, task, true, sink),
+            Nq::Failed if !runs_xmote => self.nq_done(ctx, task, false, sink),
             Nq::Failed => self.tasks[task].wait = Wait::Failed,
             Nq::Granted | Nq::Waiting => self.tasks[task].wait = Wait::Sleeping,
             Nq::Bug => self.tasks[task].status = Status::Bug,
@@ -720,7 +729,7 @@ impl Node {
             file: file as u8,
             granted,
         });
-        self.nq_done(ctx, task, granted);
+        self.nq_done(ctx, task, granted, sink);
         Step::Taken
     }
 
@@ -737,8 +746,11 @@ impl Node {
     }
 
     /// `gfs2_glock_nq` returns.
-    fn nq_done(&mut self, ctx: &Ctx<'_>, task: usize, granted: bool) {
+    fn nq_done<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, granted: bool, sink: &mut S) {
         self.tasks[task].wait = Wait::No;
+        if granted {
+            self.read_inode(self.frame_file(ctx, task), sink);
+        }
         let op = ctx.program.code[self.frame_pc(task) as usize].op;
         let Op::Nq {
             to,
@@ -760,6 +772,20 @@ impl Node {
         match refused {
             Some(pc) if failed => self.jump(ctx, task, pc),
             _ => self.advance(ctx, task),
+        }
+    }
+
+    /// gfs2_inode_refresh: with a holder granted, what the glock protects is read in again if
+    /// it is not up to date (go_lock up to v5.15, gfs2_instantiate from then on). It is not
+    /// once the node has lost the glock; nobody else appends before.
+    fn read_inode<S: Sink>(&mut self, file: usize, sink: &mut S) {
+        let size = self.disk_size[file];
+        if self.i_size[file] != size && !Mutant::SizeNotRefreshed.is_on() {
+            self.i_size[file] = size;
+            sink.event(Event::SizeRead {
+                file: file as u8,
+                pages: size,
+            });
         }
     }
 
@@ -1011,6 +1037,24 @@ impl Node {
         }
         self.tell_glock(ctx, file, sink, |gl, env| {
             gl.callback(demote_for(mode), env)
+        });
+        Step::Taken
+    }
+
+    /// A process on a node outside the model appends a page. It needs EX, so that this node,
+    /// the only one of the model that uses the file, must not own the glock, and holds it for
+    /// this step only.
+    pub fn append_outside<S: Sink>(&mut self, ctx: &Ctx<'_>, file: usize, sink: &mut S) -> Step {
+        let gl = &self.glocks[file];
+        let page = self.disk_size[file];
+        let full = page == ctx.scenario.files[file].pages;
+        if gl.state != Mode::Un || gl.stage != Stage::Idle || full {
+            return Step::Blocked;
+        }
+        self.disk_size[file] += 1;
+        sink.event(Event::AppendedOutside {
+            file: file as u8,
+            page,
         });
         Step::Taken
     }

@@ -283,6 +283,8 @@ pub enum Operand {
     HolderQueued,
     /// `pagefault_disabled`: 1 between pagefault_disable and pagefault_enable.
     PagefaultDisabled,
+    /// `iocb_append`: 1 if the file is open with O_APPEND (IOCB_APPEND).
+    IocbAppend,
 }
 
 /// How two operands are combined by [`Op::Assign`].
@@ -478,6 +480,9 @@ pub enum Op {
     InodeLock,
     /// `inode_unlock file`.
     InodeUnlock,
+    /// `generic_write_checks file iter`: with O_APPEND the file position becomes the size
+    /// of the file as this node knows it (`i_size`); without, nothing.
+    WriteChecks,
     /// `pagefault_disable` (M5).
     PagefaultDisable,
     /// `pagefault_enable`.
@@ -793,10 +798,15 @@ impl Program {
     /// fused with the one before them unless fusion is switched off. A task's own
     /// holder is only ever taken away by the task itself, so asking for it
     /// (Q19) is local too, except for a weak one ([`Program::reads_queued`]). A nested
-    /// `return` is not: it installs the PTE.
+    /// `return` is not: it installs the PTE. [`Op::WriteChecks`] is, but for tasks that
+    /// append: what they read, all tasks of the node share.
     pub fn is_local(&self, pc: Pc) -> bool {
         match self.code[pc as usize].op {
-            Op::PagefaultDisable | Op::PagefaultEnable | Op::IterNofault(_) | Op::Goto(_) => true,
+            Op::PagefaultDisable
+            | Op::PagefaultEnable
+            | Op::IterNofault(_)
+            | Op::WriteChecks
+            | Op::Goto(_) => true,
             Op::Assign { a, op, .. } => {
                 self.operand_is_local(a) && op.is_none_or(|(_, b)| self.operand_is_local(b))
             }

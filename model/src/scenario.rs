@@ -28,6 +28,10 @@
 //! [files.F2]
 //! mode = { node2 = "EX" }       # by node, both here and in `cached`; others: default
 //!
+//! [files.log]
+//! pages = 3                     # what it may grow to, if somebody appends
+//! size = 1                      # its length at the start; default `pages`
+//!
 //! [[tasks]]
 //! name = "P1"                   # default: P1, P2, …
 //! node = 1                      # from 1; default 1
@@ -58,10 +62,17 @@
 //!     { bad = true },           # `id = "x"` tells pages apart that look alike, and
 //! ]                             # makes anonymous or bad ones of two tasks the same
 //!
+//! [[tasks]]
+//! op = "buffered_write"         # or direct_write
+//! file = "log"
+//! append = true                 # O_APPEND; without `page`; default false
+//! buffer = { anon = "present" }
+//!
 //! [events]                      # how often things happen at most; default never
 //! reclaim = 1                   # memory pressure takes a page
 //! shrink = 1                    # the shrinker demotes an idle glock
 //! demand = { node = 1, file = "F1", mode = "EX", times = 1 }  # or a list of these
+//! append = { file = "log", times = 1 }  # a node outside appends a page; or a list
 //! expire = 2                    # minimum hold times; default: any number
 //!
 //! [switches]                    # see `Switches`
@@ -69,7 +80,7 @@
 //! # "##;
 //! # let s = glock_model::scenario::Scenario::from_toml(text, "x.toml");
 //! # let s = s.map_err(miette::Report::new).unwrap();
-//! # assert_eq!((s.name.as_str(), s.tasks.len(), s.vpages.len()), ("example", 3, 4));
+//! # assert_eq!((s.name.as_str(), s.tasks.len(), s.vpages.len()), ("example", 4, 5));
 //! ```
 //!
 //! Everything listed has to occur in some consistent initial state
@@ -158,8 +169,11 @@ pub enum Page {
 pub struct FileSpec {
     /// Its name, e.g. `F1`.
     pub name: String,
-    /// Its length in pages. A mapping may reach beyond: that is EOF (M7).
+    /// Its length in pages. A mapping may reach beyond: that is EOF (M7). If somebody
+    /// appends to it, what it may grow to.
     pub pages: u8,
+    /// Its length at the start, up to `pages`. Less only if it is appended to.
+    pub size: u8,
     /// Per node: the modes it may own at the start.
     pub modes: Vec<Vec<Mode>>,
     /// Per node: what the page cache may hold at the start, all pages alike.
@@ -177,6 +191,12 @@ pub struct FileSpec {
 }
 
 impl FileSpec {
+    /// May its length change?
+    #[inline]
+    pub const fn grows(&self) -> bool {
+        self.size < self.pages
+    }
+
     /// Is the page a hole?
     #[inline]
     pub const fn is_hole(&self, page: usize) -> bool {
@@ -348,8 +368,10 @@ pub struct TaskSpec {
     pub op: OpKind,
     /// The file it works on; for operations without one, 0.
     pub file: u8,
-    /// First page of the file that is transferred.
+    /// First page of the file that is transferred; 0 with `append`.
     pub first_page: u8,
+    /// A write with O_APPEND: where it goes is for `generic_write_checks` to say.
+    pub append: bool,
     /// The pages of user memory, in order; as many as are transferred.
     pub buffer: Vec<u8>,
     /// Index of the open file it uses; tasks may share one.
@@ -387,6 +409,10 @@ pub struct Events {
     pub shrink: u8,
     /// Demands from outside.
     pub demands: Vec<Demand>,
+    /// Per file: how many pages a process on a node outside the model may append. It does
+    /// so while no node of the model owns the glock or is changing its mode, as it holds
+    /// EX for that moment; a demand for EX is what takes the glock away.
+    pub appends: [u8; MAX_FILES],
     /// How many minimum hold times may expire; `None`: any number (R2).
     pub expire: Option<u8>,
 }
@@ -457,6 +483,14 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// The node on which a file is appended to, if it is. Everything that is done to
+    /// such a file is done there, or outside the model.
+    pub fn appending_node(&self, file: usize) -> Option<usize> {
+        let mut tasks = 0..self.tasks.len();
+        let appends = |t: &usize| self.tasks[*t].append && self.tasks[*t].file as usize == file;
+        tasks.find(appends).map(|t| self.node_of(t))
+    }
+
     /// The node a task runs on.
     pub fn node_of(&self, task: usize) -> usize {
         self.mms[self.tasks[task].mm as usize].node as usize

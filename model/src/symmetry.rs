@@ -474,6 +474,7 @@ impl Maps<'_> {
             op,
             file,
             first_page,
+            append,
             buffer,
             open_file,
             unaligned,
@@ -486,6 +487,7 @@ impl Maps<'_> {
         let same = *op == to.op
             && (!has_file || self.files[*file as usize] == to.file)
             && *first_page == to.first_page
+            && *append == to.append
             && buffer.len() == to.buffer.len()
             && *aio == to.aio
             && *environment == to.environment
@@ -507,12 +509,14 @@ fn same_file(from: &FileSpec, to: &FileSpec) -> Option<()> {
     let FileSpec {
         name: _,
         pages,
+        size,
         modes: _,  // of the initial states
         cached: _, // of the initial states
         holes,
         chunk,
     } = from;
-    ((*pages, *holes, *chunk) == (to.pages, to.holes, to.chunk)).then_some(())
+    let own = (*pages, *size, *holes, *chunk);
+    (own == (to.pages, to.size, to.holes, to.chunk)).then_some(())
 }
 
 fn same_mm(from: &MmSpec, to: &MmSpec, nodes: &[u8]) -> Option<()> {
@@ -551,13 +555,17 @@ fn same_vpage(
 
 /// Where each demand goes. Of equal ones the first becomes the first and so on, so
 /// that the renamings are still a group.
-fn demands(events: &Events, nodes: &[u8], files: &[u8]) -> Option<[u8; MAX_DEMANDS]> {
+fn demands(events: &Events, nodes: &[u8], files: &[u8; MAX_FILES]) -> Option<[u8; MAX_DEMANDS]> {
     let Events {
         reclaim: _, // of all nodes together
         shrink: _,
         demands,
+        appends,
         expire: _,
     } = events;
+    if moved(files, appends) != *appends {
+        return None;
+    }
     let mut map = Partial::new();
     for (i, demand) in demands.iter().enumerate() {
         let mut wanted = demand.clone();
@@ -625,6 +633,8 @@ impl Renaming {
             glocks,
             pages,
             sw_paged,
+            i_size,
+            disk_size,
             rwsem,
             inode_flags,
             file_flags,
@@ -638,6 +648,8 @@ impl Renaming {
         }
         to.pages = moved(&self.files, pages);
         to.sw_paged = moved_bits(&self.files, *sw_paged);
+        to.i_size = moved(&self.files, i_size);
+        to.disk_size = moved(&self.files, disk_size);
         to.rwsem = moved(&self.files, rwsem).map(|owner| match owner.checked_sub(1) {
             None => 0,
             Some(task) => self.task_name(task) + 1,
@@ -731,12 +743,14 @@ impl Renaming {
             shrink,
             expire,
             demands,
+            appends,
         } = budgets;
         Budgets {
             reclaim: *reclaim,
             shrink: *shrink,
             expire: *expire,
             demands: moved(&self.demands, demands),
+            appends: moved(&self.files, appends),
         }
     }
 }
@@ -758,6 +772,7 @@ fn names_nobody(task: &Task) {
         iter_pos: _,
         iter_count: _,
         ki_pos: _,
+        first: _,
         moved: _,
         extent_moved: _,
         attempts: _,

@@ -279,6 +279,9 @@ pub struct Task {
     pub iter_count: u8,
     /// File position, in pages from where the operation began.
     pub ki_pos: u8,
+    /// O_APPEND: the page of the file where the operation began, and 0 until
+    /// `generic_write_checks` has said so. Others begin at the scenario's `page`.
+    pub first: u8,
     /// Pages done by the built-in operation under way.
     pub moved: u8,
     /// Buffered write: pages done under the extent mapping under way.

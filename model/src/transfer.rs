@@ -180,10 +180,50 @@ impl Node {
         }
     }
 
+    /// The page of the file where the operation began.
+    #[inline]
+    pub(crate) fn first_page(&self, ctx: &Ctx<'_>, task: usize) -> u8 {
+        ctx.scenario.tasks[task].first_page + self.tasks[task].first
+    }
+
+    /// `generic_write_checks`: an append goes where this node takes the end of the file to be.
+    /// That is where the operation begins unless some of it is in the file already, be it
+    /// somewhere else.
+    pub(crate) fn write_checks(&mut self, ctx: &Ctx<'_>, task: usize) {
+        let spec = &ctx.scenario.tasks[task];
+        if !spec.append {
+            return;
+        }
+        let size = self.i_size[spec.file as usize];
+        let t = &mut self.tasks[task];
+        if t.landed.iter().all(|&page| page == 0) {
+            t.first = size;
+        }
+        t.ki_pos = size.saturating_sub(t.first);
+    }
+
+    /// The file gets a page of an append, and of any other write that goes beyond its end.
+    fn file_grows(&mut self, ctx: &Ctx<'_>, task: usize, page: usize, direct: bool) {
+        let spec = &ctx.scenario.tasks[task];
+        let file = spec.file as usize;
+        let (size, page) = (self.disk_size[file], page as u8);
+        let relative = page - self.first_page(ctx, task);
+        let t = &mut self.tasks[task];
+        let own = t.landed.contains(&(relative + 1));
+        if spec.append && page < size && !own && !Mutant::OverwriteUnnoticed.is_on() {
+            t.wrong |= wrong::PLACEMENT; // somebody's data is there already
+        }
+        // Direct I/O does not extend a file.
+        if !direct {
+            self.i_size[file] = self.i_size[file].max(page + 1);
+            self.disk_size[file] = size.max(page + 1);
+        }
+    }
+
     /// The pages of the file the rest of the transfer will touch.
     pub(crate) fn range(&self, ctx: &Ctx<'_>, task: usize) -> std::ops::Range<usize> {
         let t = &self.tasks[task];
-        let first = (ctx.scenario.tasks[task].first_page + t.ki_pos) as usize;
+        let first = (self.first_page(ctx, task) + t.ki_pos) as usize;
         first..first + t.iter_count as usize
     }
 
@@ -192,7 +232,7 @@ impl Node {
         let t = &self.tasks[task];
         // Direct I/O advances ki_pos only when it completes (X1).
         let done = if t.sub == Sub::DioPage { t.moved } else { 0 };
-        (ctx.scenario.tasks[task].first_page + t.ki_pos + done) as usize
+        (self.first_page(ctx, task) + t.ki_pos + done) as usize
     }
 
     /// How many pages of the buffer, from the next one on, are moved together or not at
@@ -303,10 +343,18 @@ impl Node {
         })
     }
 
-    /// I1b: write back the range; for a write also drop it (I2).
+    /// I1b: write back the range; for a write also drop it (I2). A write that would end
+    /// beyond the end of the file is left to the page cache.
     fn dio_flush<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
         let file = ctx.scenario.tasks[task].file as usize;
         let range = self.range(ctx, task);
+        if ctx.scenario.tasks[task].op == OpKind::DirectWrite
+            && ctx.scenario.files[file].grows()
+            && range.end > self.i_size[file] as usize
+        {
+            self.builtin_ends(ctx, task, sink);
+            return Step::Taken;
+        }
         let aio = &self.tasks[task].aio;
         // A request that is queued and begins again: the first comes to its end.
         if self.any_page_locked(ctx, file, range.clone(), Some(task)) || aio.in_flight() {
@@ -458,6 +506,9 @@ impl Node {
         let file = ctx.scenario.tasks[task].file as usize;
         let page = self.file_page(ctx, task);
         let direct = self.tasks[task].sub == Sub::DioPage;
+        if ctx.scenario.files[file].grows() {
+            self.file_grows(ctx, task, page, direct);
+        }
         let index = self.tasks[task].iter_pos as usize;
         let live_pin = self.page_lands(ctx, task, index, page, into_buffer, sink);
         let t = &mut self.tasks[task];
@@ -507,7 +558,7 @@ impl Node {
             index: index as u8,
             page: page as u8,
         });
-        let relative = page as u8 - ctx.scenario.tasks[task].first_page;
+        let relative = page as u8 - self.first_page(ctx, task);
         let t = &mut self.tasks[task];
         t.landed[index] = if t.pins[index] == Pinned::Orphan && into_buffer {
             LANDED_LOST
@@ -728,7 +779,7 @@ impl Node {
     fn dio_end<S: Sink>(&mut self, ctx: &Ctx<'_>, task: usize, sink: &mut S) -> Step {
         let spec = &ctx.scenario.tasks[task];
         let file = spec.file as usize;
-        let first = (spec.first_page + self.tasks[task].ki_pos) as usize;
+        let first = (self.first_page(ctx, task) + self.tasks[task].ki_pos) as usize;
         let range = first..first + self.tasks[task].moved as usize;
         if self.any_page_locked(ctx, file, range.clone(), Some(task)) {
             return Step::Blocked;
@@ -984,7 +1035,7 @@ impl Node {
     fn fault_in_looks(&self, ctx: &Ctx<'_>, task: usize) -> bool {
         let spec = &ctx.scenario.tasks[task];
         let t = &self.tasks[task];
-        let page = spec.first_page + t.ki_pos + t.moved;
+        let page = self.first_page(ctx, task) + t.ki_pos + t.moved;
         t.moved == 0 || page.is_multiple_of(ctx.scenario.files[spec.file as usize].chunk)
     }
 

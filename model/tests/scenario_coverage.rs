@@ -284,6 +284,16 @@ const TABLE: &[(&str, &[&str])] = &[
             "third-writer-direct-read-private",
         ],
     ),
+    // Not of the semantics: the next number.
+    (
+        "S19",
+        &[
+            "append-buffered-write",
+            "append-buffered-write-two-tasks",
+            "append-direct-write",
+            "append-direct-write-one-page",
+        ],
+    ),
 ];
 
 /// Predictions without a scenario, and why.
@@ -410,6 +420,7 @@ fn fits(number: &str, s: &Scenario) -> bool {
         "S16" => s.tasks[0].op == OpKind::BufferedRead && s.tasks[0].buffer.len() == 2,
         "S17" => s.tasks[0].aio && s.tasks[1].file == s.tasks[0].file,
         "S18" => crosses(s) && s.tasks[2].op == OpKind::BufferedWrite && s.tasks[2].file == 0,
+        "S19" => s.tasks.iter().all(|t| t.append),
         _ => false,
     }
 }

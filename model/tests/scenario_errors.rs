@@ -395,6 +395,84 @@ fn blocks_and_user_memory_that_cannot_be() {
     ]));
 }
 
+const APPENDING: &str = r#"nodes = 2
+[files.F1]
+pages = 3
+size = 1
+mode = { node1 = ["UN", "EX"] }
+[files.F2]
+pages = 2
+[[tasks]]
+op = "buffered_write"
+file = "F1"
+append = true
+buffer = { anon = "present" }
+[events]
+append = { file = "F1", times = 1 }
+"#;
+
+#[test]
+fn appends_that_cannot_be() {
+    assert!(Scenario::from_toml(APPENDING, "test.toml").is_ok());
+    let edits: [(&str, &str); 21] = [
+        // Values.
+        ("size = 1", "size = 4"),
+        ("append = true", "append = \"yes\""),
+        ("append = true", "append = true\npage = 0"),
+        ("\"buffered_write\"", "\"buffered_read\""),
+        (
+            "\"buffered_write\"\nfile = \"F1\"\nappend = true",
+            "\"direct_write\"\nfile = \"F1\"\nappend = true\naio = true",
+        ),
+        ("append = true", "append = false"),
+        ("append = { file = \"F1\", times = 1 }", ""),
+        ("times = 1", "times = 0"),
+        ("times = 1", "node = 2"),
+        ("append = { file = \"F1\"", "append = { file = \"F3\""),
+        (
+            "append = { file = \"F1\", times = 1 }",
+            "append = [{ file = \"F1\" }, { file = \"F1\" }]",
+        ),
+        ("append = { file = \"F1\", times = 1 }", "append = \"F1\""),
+        ("append = { file = \"F1\"", "append = { file = \"F2\""),
+        ("nodes = 2", "nodes = 1"),
+        // Who else uses the file.
+        (
+            "[events]",
+            "[[tasks]]\nop = \"buffered_read\"\nfile = \"F1\"\n\
+             buffer = { anon = \"present\" }\n[events]",
+        ),
+        ("{ anon = \"present\" }", "{ shared = \"F1\" }"),
+        (
+            "[events]",
+            "[[tasks]]\nop = \"mmap\"\nfile = \"F1\"\n[events]",
+        ),
+        (
+            "[events]",
+            "[[tasks]]\nnode = 2\nop = \"direct_write\"\nfile = \"F1\"\n\
+             append = true\nbuffer = { anon = \"present\" }\n[events]",
+        ),
+        ("{ node1 = [\"UN\", \"EX\"] }", "[\"UN\", \"SH\"]"),
+        // What it looks like.
+        ("size = 1", "size = 1\nholes = [0]"),
+        ("times = 1", "times = 2"),
+    ];
+    let texts = edits.map(|(old, new)| match (old, new) {
+        // Without the event there is only the length that nobody changes.
+        ("append = { file = \"F1\", times = 1 }", "") => APPENDING
+            .replace("append = true\n", "page = 0\n")
+            .replace(old, new),
+        _ => {
+            assert_eq!(APPENDING.matches(old).count(), 1, "{old}");
+            APPENDING.replace(old, new)
+        }
+    });
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    insta::assert_snapshot!(errors(&texts));
+    let outside = APPENDING.replace("append = true\n", "page = 2\n");
+    insta::assert_snapshot!("a_write_beyond_the_length", errors(&[&outside]));
+}
+
 #[test]
 fn initial_states_that_cannot_be() {
     insta::assert_snapshot!(edits(&[

@@ -69,7 +69,7 @@ static SHIPPED: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 /// Pieces of scenario files, right and wrong.
-const PIECES: [&str; 54] = [
+const PIECES: [&str; 56] = [
     "[files.F1]\n",
     "[files.F2]\n",
     "[[tasks]]\n",
@@ -108,6 +108,8 @@ const PIECES: [&str; 54] = [
     "holes = ",
     "chunk = ",
     "unaligned = ",
+    "append = ",
+    "size = ",
     "true",
     "\"direct_write\"",
     "{ node1 = ",

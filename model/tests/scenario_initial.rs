@@ -166,6 +166,7 @@ fn scenario(nodes: u8, files: usize, pages: u8) -> impl Strategy<Value = Scenari
         .prop_map(move |(modes, cached)| FileSpec {
             name: "F".into(),
             pages,
+            size: pages,
             modes,
             cached,
             holes: 0,

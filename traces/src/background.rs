@@ -115,6 +115,9 @@ fn subject(cluster: &Cluster, names: &Names<'_>, action: Action) -> String {
             let (file, mode) = (names.glock(d.node, d.file), d.mode.name());
             format!("another node wants {mode}, {file}")
         }
+        Action::Append { file } => {
+            format!("another node appends to {}", names.file(file))
+        }
         Action::ReclaimPage { node, file, .. } => match cluster.scenario().nodes {
             1 => format!("memory pressure, {}", names.file(file)),
             _ => {

@@ -65,13 +65,17 @@ impl Dump<'_> {
         push(
             out,
             &format!(
-                "  G:  s:{} n:2/{} f:{} t:{} d:{} pages:{}{}",
+                "  G:  s:{} n:2/{} f:{} t:{} d:{} pages:{}{}{}",
                 gl.state.name(),
                 self.names.file(file as u8),
                 glock_flags(gl),
                 gl.target.name(),
                 gl.demote_state.name(),
                 pages.iter().map(page_letter).collect::<String>(),
+                match self.cluster.scenario().files[file].grows() {
+                    false => String::new(),
+                    true => format!(" i_size:{} of {}", node.i_size[file], node.disk_size[file]),
+                },
                 match node.rwsem[file] {
                     0 => String::new(),
                     owner => format!(" i_rwsem:{}", self.names.task(owner - 1)),
@@ -253,6 +257,7 @@ fn task_details(task: &Task) -> Vec<String> {
     number("iter_pos", task.iter_pos);
     number("iter.count", task.iter_count);
     number("ki_pos", task.ki_pos);
+    number("from", task.first);
     number("moved", task.moved);
     let mut word = |set: bool, name: &str| {
         if set {

@@ -40,6 +40,7 @@ pub(crate) fn engine(names: &Names<'_>, event: Event) -> Option<String> {
             format!("to be demoted to {}{when}", mode.name())
         }
         Event::HoldExpired { .. } => "the minimum hold time is over".to_string(),
+        Event::AppendedOutside { page, .. } => format!("page {page} written"),
         Event::Shrink { .. } => "the shrinker takes it".to_string(),
         Event::PteSet { vpage, pte } => pte_change(names, vpage, pte),
         Event::Orphan { task, index } => format!(

@@ -174,7 +174,11 @@ impl<'a> Names<'a> {
             OpKind::Load | OpKind::Store => " in user mode",
             _ => "",
         };
-        self.call(task) + how
+        let append = match self.scenario.tasks[task as usize].append {
+            true => ", O_APPEND",
+            false => "",
+        };
+        self.call(task) + how + append
     }
 
     /// The bare name of the system call: `read()`.

@@ -505,6 +505,11 @@ impl<'a> Narrator<'a> {
                 let call = format!("gfs2_glock_dq({})", self.names.file(file));
                 self.say_here(me, call, "BUG, not a holder");
             }
+            Event::SizeRead { file, pages } => {
+                let file = self.names.file(file);
+                let text = format!("i_size of {file} read in: {}", names::pages(pages as usize));
+                self.say_here(me, text, "");
+            }
             Event::InodeLock { file, .. } => {
                 self.say_here(me, format!("inode_lock({})", self.names.file(file)), "");
             }

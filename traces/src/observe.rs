@@ -314,6 +314,9 @@ impl<'a> Observer<'a> {
         put("page lock", task.page_locked.into());
         put("iterator position", task.iter_pos.into());
         put("iter.count", task.iter_count.into());
+        if spec.append {
+            put("appends from", task.first.into());
+        }
         put("ki_pos", task.ki_pos.into());
         put("moved", task.moved.into());
         put("moved in extent", task.extent_moved.into());
@@ -442,6 +445,10 @@ impl<'a> Observer<'a> {
             owner => self.names.task(owner - 1),
         };
         put("i_rwsem", owner.into());
+        if self.cluster.scenario().files[file].grows() {
+            put("i_size", node.i_size[file].into());
+            put("size on disk", node.disk_size[file].into());
+        }
     }
 
     /// As gfs2's glock dump: `P1 DF H` holds, `P2 SH W` waits.
@@ -527,6 +534,12 @@ impl<'a> Observer<'a> {
             let file = self.names.file_on(demand.node, demand.file);
             let row = format!("demand {}: {} of {file}", i + 1, demand.mode.name());
             put(&row, left.demands[i]);
+        }
+        for (f, _) in events.appends.iter().enumerate().filter(|(_, n)| **n > 0) {
+            put(
+                &format!("append to {}", self.names.file(f as u8)),
+                left.appends[f],
+            );
         }
     }
 }

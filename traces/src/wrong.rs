@@ -153,8 +153,9 @@ impl Judge<'_> {
         let spec = self.spec(task);
         let file = self.names.file(spec.file);
         let mut out = Vec::new();
+        let first = spec.first_page + self.began(task);
         for (i, page) in self.landed(task).iter().enumerate() {
-            let right = spec.first_page + i as u8;
+            let right = first + i as u8;
             match page {
                 Some(page) if *page != right && self.names.fills_buffer(task) => out.push(format!(
                     "{}: {} got page {page} of {file}, and should have got page {right}.",
@@ -169,8 +170,52 @@ impl Judge<'_> {
                 _ => {}
             }
         }
+        out.extend(self.overwritten(task));
         out.extend(self.lost_pages(task));
         out.extend(self.count_and_position(task));
+        out
+    }
+
+    /// Where an append began, from the state in which it was last known.
+    fn began(&self, task: u8) -> u8 {
+        let state = self.before_return(task).unwrap_or(self.history.last());
+        state.nodes[self.node_of(task)].tasks[task as usize].first
+    }
+
+    /// Pages of an append that went where somebody else's data was.
+    fn overwritten(&self, task: u8) -> Vec<String> {
+        let spec = self.spec(task);
+        if !spec.append {
+            return Vec::new();
+        }
+        let (file, node) = (spec.file as usize, self.node_of(task));
+        let mut own = Vec::new();
+        let mut out = Vec::new();
+        for (i, step) in self.history.steps().iter().enumerate() {
+            let size = self.history.state(i).nodes[node].disk_size[file];
+            for event in &step.events {
+                let &Event::Transfer {
+                    task: t,
+                    index,
+                    page,
+                } = event
+                else {
+                    continue;
+                };
+                if t != task {
+                    continue;
+                }
+                if page < size && !own.contains(&page) {
+                    out.push(format!(
+                        "{}: {} went to page {page} of {}, where data of somebody else was.",
+                        self.names.task(task),
+                        self.page_name(task, index as usize),
+                        self.names.file(spec.file)
+                    ));
+                }
+                own.push(page);
+            }
+        }
         out
     }
 
@@ -197,7 +242,8 @@ impl Judge<'_> {
 
     /// Does the count say what was transferred, and the file position agree?
     fn count_and_position(&self, task: u8) -> Vec<String> {
-        let Some(count) = self.value(task).as_size() else {
+        let task_now = &self.history.last().nodes[self.node_of(task)].tasks[task as usize];
+        let Some(count) = self.value(task).as_size().filter(|_| task_now.finished()) else {
             return Vec::new();
         };
         let mut out = Vec::new();

@@ -51,6 +51,32 @@ restart:
     ));
 }
 
+/// The report of a built-in design that is wrong.
+fn report_of(design: &str, scenario_name: &str, property: Property) -> String {
+    let compiled = design::Library::builtin().load(design).expect("built in");
+    let cluster = Cluster::new(scenario(scenario_name), compiled.program).expect("they fit");
+    let history = shortest(&cluster, property).expect("the property is violated");
+    Style::default().report(&history, property)
+}
+
+#[test]
+fn an_append_over_the_data_of_others_says_so() {
+    assert_snapshot!(report_of(
+        "append-size-refreshed",
+        "append-direct-write-one-page",
+        Property::Placement
+    ));
+}
+
+#[test]
+fn an_append_in_two_pieces_says_where_they_are() {
+    assert_snapshot!(report_of(
+        "append-positioned-again",
+        "append-buffered-write",
+        Property::Placement
+    ));
+}
+
 #[test]
 fn a_count_that_is_too_large_names_the_missing_page() {
     let promises_too_much = "\

@@ -299,6 +299,7 @@ fn scenario(recording: &Recording, pages: &[Pages], nodes: usize) -> Scenario {
         files.push(FileSpec {
             name: name.clone(),
             pages: pages.runs.len() as u8,
+            size: pages.runs.len() as u8,
             modes: vec![Mode::ALL.to_vec(); nodes],
             cached: vec![vec![Page::Absent, Page::Clean, Page::Dirty]; nodes],
             holes: 0,
@@ -392,6 +393,7 @@ fn task(
         open_file: proc as u8,
         unaligned: false,
         aio: false,
+        append: false,
         // It begins when its marker is observed.
         environment: true,
     })

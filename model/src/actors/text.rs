@@ -73,6 +73,13 @@ pub(super) fn action(cluster: &Cluster, action: &SystemAction) -> String {
                 let (file, mode) = (file(demand.file), demand.mode);
                 format!("{}: somebody outside wants {file} in {mode}", name(id))
             }
+            Timer::Append { file: f } => {
+                format!(
+                    "{}: somebody outside appends a page to {}",
+                    name(id),
+                    file(f)
+                )
+            }
             Timer::Shrink { file: f } => format!("{}: the shrinker takes {}", name(id), file(f)),
             Timer::ReclaimPage { file: f, page } => {
                 format!("{}: reclaim takes page {page} of {}", name(id), file(f))
@@ -132,6 +139,7 @@ impl fmt::Debug for Timer {
             Timer::Worker { file } => write!(f, "worker of file {file}"),
             Timer::Expire { file } => write!(f, "hold time of file {file}"),
             Timer::Demand { demand } => write!(f, "demand {demand}"),
+            Timer::Append { file } => write!(f, "append to file {file}"),
             Timer::Shrink { file } => write!(f, "shrinker takes file {file}"),
             Timer::ReclaimPage { file, page } => write!(f, "reclaim page {page} of file {file}"),
             Timer::ReclaimAnon { vpage } => write!(f, "reclaim user page {vpage}"),

@@ -56,6 +56,8 @@ pub(super) struct NodeLayout {
     pub(super) rwsem: u32,
     /// Per file: how many tasks may be in its queue twice ([`may_be_twice`]).
     pub(super) twice: [usize; MAX_FILES],
+    /// Per file: its length, if it is appended to here.
+    pub(super) sizes: [u32; MAX_FILES],
 }
 
 /// Of one task.
@@ -70,6 +72,9 @@ pub(super) struct TaskLayout {
     /// A count of them; and if it reads or writes a file.
     pub(super) count: u32,
     pub(super) io_count: u32,
+    /// The file position, and where it was at first if that depends.
+    pub(super) position: u32,
+    pub(super) first: u32,
     /// What only some built-in operations use, see [`crate::task::Task`].
     pub(super) extent_moved: u32,
     pub(super) window: u32,
@@ -192,6 +197,9 @@ impl NodeLayout {
                     .filter(|&&t| may_be_twice(scenario, program, t, f));
                 twice.count()
             }),
+            sizes: std::array::from_fn(|f| {
+                only_if(scenario.appending_node(f) == Some(n), pages_of(scenario, f))
+            }),
             tasks,
         }
     }
@@ -226,6 +234,7 @@ impl TaskLayout {
                 Op::FaultIn { .. } | Op::FaultInReadable { .. } | Op::Pin { .. }
             )
         };
+        let length = only_if(spec.append, pages_of(scenario, spec.file as usize));
         // A page of a chunk that has to be faulted in first.
         let chunks = (direct || writes) && scenario.files[spec.file as usize].chunk > 1;
         TaskLayout {
@@ -234,6 +243,8 @@ impl TaskLayout {
             pages: spec.buffer.len(),
             count,
             io_count: only_if(spec.op.is_io(), count),
+            position: only_if(spec.op.is_io(), count) | length,
+            first: length,
             extent_moved: only_if(writes, count),
             window: only_if(does(has_window) || chunks, count),
             attempts: only_if(direct && spec.buffer.len() > 1, ALL),
@@ -255,6 +266,18 @@ impl TaskLayout {
             },
         }
     }
+}
+
+/// A number of pages of a file of the scenario.
+fn pages_of(scenario: &Scenario, file: usize) -> u32 {
+    up_to(scenario.files.get(file).map_or(0, |f| f.pages as usize))
+}
+
+/// Does a write path say `generic_write_checks`?
+pub(super) fn checks_writes(program: &Program, entry: Entry) -> bool {
+    let path = reachable(program, std::iter::once(entry));
+    path.iter()
+        .any(|&pc| program.code[pc as usize].op == Op::WriteChecks)
 }
 
 /// The most entries the queue of a glock may have, over all nodes and files.

@@ -189,6 +189,8 @@ impl Cluster {
                     let (before, now) = (&before.nodes[n], &now.nodes[n]);
                     before.glocks[f] == now.glocks[f]
                         && before.pages[f] == now.pages[f]
+                        && before.i_size[f] == now.i_size[f]
+                        && before.disk_size[f] == now.disk_size[f]
                         && before.rwsem[f] == now.rwsem[f]
                         && before.inode_flags[f] == now.inode_flags[f]
                 },
@@ -241,10 +243,11 @@ impl Cluster {
                 let glock = code_glock(b, l, here, &node.glocks[f]);
                 (glock, code_inode(b, l, here, pages, node, f))
             },
-            |s, (glock, (pages, rwsem, flags))| {
+            |s, (glock, (pages, sizes, rwsem, flags))| {
                 let node = &mut s.nodes[n];
                 node.glocks[f] = glock;
                 node.pages[f] = pages;
+                (node.i_size[f], node.disk_size[f]) = sizes;
                 node.rwsem[f] = rwsem;
                 node.inode_flags[f] = flags;
             },
@@ -383,7 +386,8 @@ fn code_queue<B: Bits>(b: &mut B, l: &Layout, here: &NodeLayout, f: usize, queue
     coded
 }
 
-/// What else a node has of a file: its cached pages, i_rwsem, and flags in the inode.
+/// What else a node has of a file: its cached pages, its length as the node knows it and as
+/// it is, i_rwsem, and flags in the inode.
 #[inline(always)]
 fn code_inode<B: Bits>(
     b: &mut B,
@@ -392,18 +396,23 @@ fn code_inode<B: Bits>(
     pages: usize,
     node: &Node,
     f: usize,
-) -> ([Page; MAX_PAGES], u8, u8) {
+) -> ([Page; MAX_PAGES], (u8, u8), u8, u8) {
     let cached = std::array::from_fn(|q| {
         let used = if q < pages { ALL } else { 0 };
         b.tag::<2, _>(node.pages[f][q], used, |p| p as u32, page_from)
     });
+    let sizes = (
+        b.u8::<COUNT>(node.i_size[f], here.sizes[f]),
+        b.u8::<COUNT>(node.disk_size[f], here.sizes[f]),
+    );
     let rwsem = b.tag::<TASK, _>(
         node.rwsem[f],
         here.rwsem,
         |owner| owner.checked_sub(1).map_or(0, |t| here.rank(t) + 1),
         |number| number.checked_sub(1).map_or(0, |r| here.task_of(r) + 1),
     );
-    (cached, rwsem, b.u8::<8>(node.inode_flags[f], l.inode_flags))
+    let flags = b.u8::<8>(node.inode_flags[f], l.inode_flags);
+    (cached, sizes, rwsem, flags)
 }
 
 fn page_from(number: u32) -> Page {
@@ -526,7 +535,8 @@ fn code_transfer<B: Bits>(b: &mut B, own: &TaskLayout, t: &Task) -> Task {
     Task {
         iter_pos: b.u8::<COUNT>(t.iter_pos, own.io_count),
         iter_count: b.u8::<COUNT>(t.iter_count, own.io_count),
-        ki_pos: b.u8::<COUNT>(t.ki_pos, own.io_count),
+        ki_pos: b.u8::<COUNT>(t.ki_pos, own.position),
+        first: b.u8::<COUNT>(t.first, own.first),
         extent_moved: b.u8::<COUNT>(t.extent_moved, own.extent_moved),
         window: b.u8::<COUNT>(t.window, own.window),
         attempts: b.u8::<2>(t.attempts, own.attempts),
@@ -759,5 +769,6 @@ fn code_budgets<B: Bits>(b: &mut B, s: &Scenario, budgets: &Budgets) -> Budgets 
             let most = e.demands.get(i).map_or(0, |d| d.budget);
             left(budgets.demands[i], most)
         }),
+        appends: std::array::from_fn(|f| left(budgets.appends[f], e.appends[f])),
     }
 }

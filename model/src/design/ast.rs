@@ -105,6 +105,7 @@ pub(super) enum ValueKind {
     Held(Name),
     HolderQueued(Name),
     PagefaultDisabled,
+    IocbAppend,
 }
 
 /// A kernel operation or a helper of the design, with its arguments.

@@ -276,7 +276,7 @@ impl Walk<'_> {
                 next.nofault = on;
                 return vec![next];
             }
-            Op::IterMapped => return vec![next],
+            Op::IterMapped | Op::WriteChecks => return vec![next],
             Op::Unpin => {
                 next.pinned = false;
                 return vec![next];
@@ -398,6 +398,7 @@ impl Walk<'_> {
             Operand::Held => held_modes(state),
             Operand::HolderQueued if state.weak => Values::up_to(1),
             Operand::HolderQueued => Values::one(Val::size(u8::from(state.held))),
+            Operand::IocbAppend => Values::up_to(1),
             Operand::PagefaultDisabled if self.entry.is_nested() => Values::up_to(1),
             Operand::PagefaultDisabled => Values::one(Val::size(u8::from(state.faults_disabled))),
         }

@@ -133,6 +133,10 @@ const STEPS: &[(&str, &str)] = builtin![
     "range-lock",
     "range-lock-first-posting",
     "range-lock-retry",
+    "append-size-refreshed",
+    "append-positioned-once",
+    "append-positioned-again",
+    "append-pinned",
 ];
 
 /// Where `extends` and the command line look designs up.

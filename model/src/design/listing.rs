@@ -144,6 +144,7 @@ impl Program {
             Op::DisallowDemote => "gfs2_holder_disallow_demote file".into(),
             Op::InodeLock => "inode_lock file".into(),
             Op::InodeUnlock => "inode_unlock file".into(),
+            Op::WriteChecks => "generic_write_checks file iter".into(),
             Op::PagefaultDisable => "pagefault_disable".into(),
             Op::PagefaultEnable => "pagefault_enable".into(),
             Op::IterNofault(on) => format!("iter.nofault = {}", u8::from(on)),
@@ -254,6 +255,7 @@ impl Program {
             Operand::Held => "held file".into(),
             Operand::HolderQueued => "gfs2_holder_queued file".into(),
             Operand::PagefaultDisabled => "pagefault_disabled".into(),
+            Operand::IocbAppend => "iocb_append".into(),
         }
     }
 }

@@ -438,6 +438,7 @@ impl<'a> Lowering<'a> {
         match &value.kind {
             ValueKind::Const(val) => Operand::Const(*val),
             ValueKind::PagefaultDisabled => Operand::PagefaultDisabled,
+            ValueKind::IocbAppend => Operand::IocbAppend,
             ValueKind::LockedByMe(file) => {
                 self.file(f, file);
                 Operand::LockedByMe

@@ -40,6 +40,7 @@ pub(super) enum Scope {
     Transfers,
     TransfersAndFiemap,
     Fiemap,
+    Writes,
     TransfersAndFault,
     Fault,
     Mkwrite,
@@ -59,6 +60,7 @@ impl Scope {
             Scope::Transfers => transfer,
             Scope::TransfersAndFiemap => transfer || entry == Entry::Fiemap,
             Scope::Fiemap => entry == Entry::Fiemap,
+            Scope::Writes => matches!(entry, Entry::DirectWrite | Entry::BufferedWrite),
             Scope::TransfersAndFault => transfer || entry == Entry::Fault,
             Scope::Fault => entry == Entry::Fault,
             Scope::Mkwrite => entry == Entry::PageMkwrite,
@@ -76,6 +78,7 @@ impl Scope {
                 "direct_read, direct_write, buffered_read, buffered_write and fiemap"
             }
             Scope::Fiemap => "fiemap",
+            Scope::Writes => "direct_write and buffered_write",
             Scope::TransfersAndFault => {
                 "direct_read, direct_write, buffered_read, buffered_write and fault"
             }
@@ -97,6 +100,7 @@ pub(super) enum Kernel {
     DisallowDemote,
     InodeLock,
     InodeUnlock,
+    WriteChecks,
     PagefaultDisable,
     PagefaultEnable,
     DioRw,
@@ -116,13 +120,14 @@ pub(super) enum Kernel {
 }
 
 impl Kernel {
-    pub(super) const ALL: [Kernel; 22] = [
+    pub(super) const ALL: [Kernel; 23] = [
         Kernel::GlockNq,
         Kernel::GlockDq,
         Kernel::AllowDemote,
         Kernel::DisallowDemote,
         Kernel::InodeLock,
         Kernel::InodeUnlock,
+        Kernel::WriteChecks,
         Kernel::PagefaultDisable,
         Kernel::PagefaultEnable,
         Kernel::DioRw,
@@ -149,6 +154,7 @@ impl Kernel {
             Kernel::DisallowDemote => "gfs2_holder_disallow_demote",
             Kernel::InodeLock => "inode_lock",
             Kernel::InodeUnlock => "inode_unlock",
+            Kernel::WriteChecks => "generic_write_checks",
             Kernel::PagefaultDisable => "pagefault_disable",
             Kernel::PagefaultEnable => "pagefault_enable",
             Kernel::DioRw => "iomap_dio_rw",
@@ -184,6 +190,7 @@ impl Kernel {
             | Kernel::FaultInReadable
             | Kernel::FaultInWriteable
             | Kernel::FaultInReadableOld => Scope::TransfersAndFiemap,
+            Kernel::WriteChecks => Scope::Writes,
             Kernel::FilemapFault => Scope::Fault,
             Kernel::DirtyPage => Scope::Mkwrite,
             Kernel::UnlockPage => Scope::Pages,
@@ -201,6 +208,7 @@ impl Kernel {
                 | Kernel::DisallowDemote
                 | Kernel::InodeLock
                 | Kernel::InodeUnlock
+                | Kernel::WriteChecks
                 | Kernel::PagefaultDisable
                 | Kernel::PagefaultEnable
                 | Kernel::Unpin
@@ -218,7 +226,7 @@ impl Kernel {
 }
 
 /// Words with a meaning of their own; no variable, label or helper may have one.
-pub(super) const KEYWORDS: [&str; 31] = [
+pub(super) const KEYWORDS: [&str; 32] = [
     "if",
     "goto",
     "return",
@@ -248,6 +256,7 @@ pub(super) const KEYWORDS: [&str; 31] = [
     "true",
     "false",
     "pagefault_disabled",
+    "iocb_append",
     "gfs2_glock_is_locked_by_me",
     "gfs2_holder_queued",
 ];
@@ -423,6 +432,16 @@ const STATEMENTS: &[Statement] = &[
         group: Group::Kernel,
         syntax: "inode_unlock FILE",
         meaning: "Releases i_rwsem.",
+        rules: &["I2", "I4"],
+    },
+    Statement {
+        name: "generic_write_checks",
+        group: Group::Kernel,
+        syntax: "generic_write_checks FILE ITER",
+        meaning: "With O_APPEND the file position becomes the size of the file, as far as \
+                  this node knows it: another node may have appended since its glock was \
+                  lost, and it is read in again only when a holder is granted. Without \
+                  O_APPEND it does nothing. A task that appends needs it in its write path.",
         rules: &["I2", "I4"],
     },
     Statement {
@@ -700,5 +719,12 @@ const STATEMENTS: &[Statement] = &[
         syntax: "pagefault_disabled",
         meaning: "1 between pagefault_disable and pagefault_enable, else 0.",
         rules: &["M5"],
+    },
+    Statement {
+        name: "iocb_append",
+        group: Group::Value,
+        syntax: "iocb_append",
+        meaning: "1 if the file is open with O_APPEND (IOCB_APPEND), else 0.",
+        rules: &["I2", "I4"],
     },
 ];

@@ -74,10 +74,10 @@ impl Scenario {
             let names: Vec<&str> = c.iter().map(name).collect();
             joined(&names, "or")
         };
-        let pages = match spec.pages {
-            1 => "1 page".to_string(),
-            n => format!("{n} pages"),
-        };
+        let mut pages = count(spec.size);
+        if spec.grows() {
+            pages += &format!(", may grow to {}", spec.pages);
+        }
         let modes = each_node(&spec.modes, modes);
         let cached = each_node(&spec.cached, cached);
         let mut text = format!("{}: {pages}; {modes}; {cached}", spec.name);
@@ -113,6 +113,9 @@ impl Scenario {
         }
         let count = task.buffer.len();
         match (task.op.is_io(), count) {
+            (true, n) if task.append => {
+                text += &format!(" with O_APPEND: {}", self::count(n as u8));
+            }
             (true, 1) => text += &format!(" page {}", task.first_page),
             (true, n) => {
                 let last = task.first_page as usize + n - 1;
@@ -192,6 +195,15 @@ impl Scenario {
                 d.mode
             ));
         }
+        for (file, &n) in self.files.iter().zip(&events.appends) {
+            if n > 0 {
+                parts.push(format!(
+                    "somebody outside appends a page to {} {}",
+                    file.name,
+                    times(n)
+                ));
+            }
+        }
         match events.expire {
             Some(0) => parts.push("hold times never expire".into()),
             Some(n) => parts.push(format!("a hold time expires {}", times(n))),
@@ -221,6 +233,13 @@ impl Scenario {
             true => String::new(),
             false => format!("switches: {}", words.join(", ")),
         }
+    }
+}
+
+fn count(pages: u8) -> String {
+    match pages {
+        1 => "1 page".into(),
+        n => format!("{n} pages"),
     }
 }
 

@@ -230,8 +230,9 @@ impl FileStart {
     fn part(&self, scenario: &Scenario, file: usize) -> FilePart {
         let mut cached = [[Page::Absent; MAX_PAGES]; MAX_NODES];
         let pages = scenario.files[file].pages as usize;
+        let size = scenario.files[file].size as usize;
         for (node, said) in self.cached.iter().enumerate() {
-            cached[node][..pages].fill(*said);
+            cached[node][..size].fill(*said);
         }
         for (vpage, node) in backed_by(scenario, file) {
             let kind = scenario.vpages[vpage].kind;

@@ -128,6 +128,7 @@ fn read<'a>(source: Source<'a>, table: &'a DeTable<'a>) -> Read<Scenario> {
         switches: read_switches(source, &fields)?,
     };
     blocks_make_sense(&source, &scenario, &spans)?;
+    appends_make_sense(&source, &scenario, &spans)?;
     start::check(&source, &scenario, &spans)?;
     Ok(scenario)
 }
@@ -177,6 +178,97 @@ fn blocks_make_sense(source: &Source, scenario: &Scenario, spans: &Spans) -> Rea
         if file.chunk > 1 && scenario.switches.gup_window {
             let message = format!("`chunk` of {} with the switch `gup_window`", file.name);
             return refused(message, "leave one of them out");
+        }
+    }
+    Ok(())
+}
+
+/// A file that is appended to is one node's and the outside's, and nobody looks into it:
+/// what would need more is refused, and so is what it has no room for.
+fn appends_make_sense(source: &Source, scenario: &Scenario, spans: &Spans) -> Read<()> {
+    for (index, file) in scenario.files.iter().enumerate() {
+        let name = &file.name;
+        let refused = |message: String, help: &str| {
+            let span = spans.files[index].clone();
+            Err(source.error(span, message).help(help.to_string()))
+        };
+        let outside = scenario.events.appends[index];
+        let Some(node) = scenario.appending_node(index) else {
+            if outside > 0 {
+                let message = format!("{name} is appended to from outside, and by no task");
+                return refused(
+                    message,
+                    "leave the event out, or give `append = true` to a task",
+                );
+            }
+            if file.grows() {
+                let message = format!("`size` of {name} is not `pages`, and nobody appends to it");
+                return refused(
+                    message,
+                    "leave `size` out, or give `append = true` to a task",
+                );
+            }
+            continue;
+        };
+        let users = || {
+            let has_file = |t: &TaskSpec| t.op.is_io() || t.op == OpKind::Mmap;
+            let tasks = scenario.tasks.iter().enumerate();
+            tasks.filter(move |(_, t)| has_file(t) && t.file as usize == index)
+        };
+        if let Some((_, reader)) =
+            users().find(|(_, t)| matches!(t.op, OpKind::DirectRead | OpKind::BufferedRead))
+        {
+            let message = format!("{name} is appended to, and read by {}", reader.name);
+            return refused(
+                message,
+                "the model does not keep track of what a reader then finds",
+            );
+        }
+        let backs = |v: &VpageSpec| v.kind.backing().is_some_and(|(f, _)| f as usize == index);
+        if scenario.vpages.iter().any(backs) || users().any(|(_, t)| t.op == OpKind::Mmap) {
+            let message = format!("{name} is appended to, and mapped");
+            return refused(
+                message,
+                "its end would move under the mapping: map another file",
+            );
+        }
+        if let Some((t, writer)) = users().find(|(t, _)| scenario.node_of(*t) != node) {
+            let message = format!(
+                "{name} is appended to on node {}, and {} writes it on node {}",
+                node + 1,
+                writer.name,
+                scenario.node_of(t) + 1
+            );
+            return refused(message, "other nodes append by `append` in `events`");
+        }
+        let owned = |(n, modes): (usize, &Vec<Mode>)| n != node && modes[..] != [Mode::Un];
+        if file.modes.iter().enumerate().any(owned) {
+            let message = format!("{name} is appended to on node {} alone", node + 1);
+            let help = format!(
+                "let other nodes start with UN: `mode = {{ node{} = … }}`",
+                node + 1
+            );
+            return refused(message, &help);
+        }
+        if file.holes != 0 || file.chunk > 1 {
+            let key = if file.holes != 0 { "holes" } else { "chunk" };
+            let message = format!("`{key}` of {name}, which is appended to");
+            return refused(message, "leave one of them out");
+        }
+        let appended: usize = users()
+            .filter(|(_, t)| t.append)
+            .map(|(_, t)| t.buffer.len())
+            .sum();
+        let most = file.size as usize + appended + outside as usize;
+        if most > file.pages as usize {
+            let message = format!(
+                "{name} may grow to {most} pages, and has room for {}",
+                file.pages
+            );
+            return refused(
+                message,
+                "`pages` is what it may grow to: `size` and all that may be appended",
+            );
         }
     }
     Ok(())
@@ -273,7 +365,7 @@ fn read_files<'a>(
             }
         };
         spans.files.push(key.span());
-        let known = ["pages", "mode", "cached", "holes", "chunk"];
+        let known = ["pages", "size", "mode", "cached", "holes", "chunk"];
         let fields = Fields::new(source, table, key.span(), "a file", &known)?;
         files.push(read_file(source, name, &fields, nodes, spans)?);
     }
@@ -300,6 +392,7 @@ fn read_file<'a>(
     Ok(FileSpec {
         name: name.to_string(),
         pages,
+        size: fields.integer("size", 0..=pages, pages)?,
         modes,
         cached,
         holes: read_holes(source, fields, name, pages)?,
@@ -382,14 +475,16 @@ fn read_events<'a>(
 ) -> Read<Events> {
     let source = place.source;
     let table = source.table(value, "events")?;
-    let known = ["reclaim", "shrink", "demand", "expire"];
+    let known = ["reclaim", "shrink", "demand", "append", "expire"];
     let fields = Fields::new(source, table, value.span(), "the table `events`", &known)?;
     if lock == LockManager::Nolock {
-        fields.refuse(
-            "demand",
-            "comes from another node, and a local mount has none",
-            "write `lock = \"dlm\"` at the top",
-        )?;
+        for key in ["demand", "append"] {
+            fields.refuse(
+                key,
+                "comes from another node, and a local mount has none",
+                "write `lock = \"dlm\"` at the top",
+            )?;
+        }
     }
     if !hold_time {
         fields.refuse(
@@ -418,10 +513,21 @@ fn read_events<'a>(
         }
         demands.push(demand);
     }
+    let mut appends = [0; MAX_FILES];
+    for value in fields.get("append").map_or(Vec::new(), one_or_many) {
+        let (file, times) = read_append(place, value)?;
+        if std::mem::replace(&mut appends[file as usize], times) > 0 {
+            return Err(source
+                .error(value.span(), "appends to this file are listed already")
+                .label("again")
+                .help("raise its `times` instead"));
+        }
+    }
     Ok(Events {
         reclaim: fields.integer("reclaim", 0..=MAX_BUDGET, 0)?,
         shrink: fields.integer("shrink", 0..=MAX_BUDGET, 0)?,
         demands,
+        appends,
         expire: match fields.get("expire") {
             Some(value) => Some(source.integer(value, "expire", 0..=MAX_BUDGET)?),
             None => None,
@@ -447,6 +553,16 @@ fn read_demand<'a>(place: &Place<'a>, value: &'a Value<'a>) -> Read<Demand> {
         mode: source.word(mode, "mode", &MODES[1..])?,
         budget: fields.integer("times", 1..=MAX_BUDGET, 1)?,
     })
+}
+
+/// The file somebody outside appends to, and how often.
+fn read_append<'a>(place: &Place<'a>, value: &'a Value<'a>) -> Read<(u8, u8)> {
+    let source = place.source;
+    let example = "write `append = [{ file = \"F1\", times = 1 }]`";
+    let table = source.table(value, "append").map_err(|e| e.help(example))?;
+    let fields = Fields::new(source, table, value.span(), "an append", &["file", "times"])?;
+    let file = place.file(fields.need("file", "file = \"F1\"")?, "file")?;
+    Ok((file, fields.integer("times", 1..=MAX_BUDGET, 1)?))
 }
 
 fn read_switches<'a>(source: Source<'a>, fields: &Fields<'a>) -> Read<Switches> {

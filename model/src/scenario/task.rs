@@ -7,13 +7,14 @@ use super::*;
 use std::ops::Range;
 use toml::de::DeValue;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "name",
     "node",
     "mm",
     "op",
     "file",
     "page",
+    "append",
     "buffer",
     "open_file",
     "unaligned",
@@ -136,7 +137,8 @@ impl<'a> Tasks<'a> {
         )?;
         let mm = self.mm(&fields, &name)?;
         let buffer = self.buffer(&fields, op, mm)?;
-        let (file, first_page) = self.range(&fields, op, buffer.len())?;
+        let append = self.append(&fields, op)?;
+        let (file, first_page) = self.range(&fields, op, buffer.len(), append)?;
         let open_file = self.open_file(&fields, op, file, mm)?;
         if !matches!(op, OpKind::DirectRead | OpKind::DirectWrite) {
             let why = format!("is not for {}", op.name());
@@ -148,6 +150,7 @@ impl<'a> Tasks<'a> {
             op,
             file,
             first_page,
+            append,
             buffer,
             open_file,
             unaligned: self.unaligned(&fields, op)?,
@@ -271,8 +274,28 @@ impl<'a> Tasks<'a> {
         Ok(buffer)
     }
 
+    /// `append`: for writes, and instead of `page`.
+    fn append(&self, fields: &Fields<'a>, op: OpKind) -> Read<bool> {
+        if !matches!(op, OpKind::DirectWrite | OpKind::BufferedWrite) {
+            let why = format!("is not for {}", op.name());
+            fields.refuse(
+                "append",
+                &why,
+                "O_APPEND is about direct and buffered writes",
+            )?;
+        }
+        let append = fields.boolean("append", false)?;
+        if append {
+            let help = "leave it out: an append goes to the end of the file, wherever that is";
+            fields.refuse("page", "does not go with `append`", help)?;
+            let help = "leave one of them out: an append goes through the page cache, and that is synchronous";
+            fields.refuse("aio", "does not go with `append`", help)?;
+        }
+        Ok(append)
+    }
+
     /// `file` and `page`: what is transferred.
-    fn range(&self, fields: &Fields<'a>, op: OpKind, pages: usize) -> Read<(u8, u8)> {
+    fn range(&self, fields: &Fields<'a>, op: OpKind, pages: usize, append: bool) -> Read<(u8, u8)> {
         let source = self.place.source;
         let why = format!("is not for {}", op.name());
         if !op.is_io() {
@@ -291,19 +314,20 @@ impl<'a> Tasks<'a> {
             .file(fields.need("file", "file = \"F1\"")?, "file")?;
         let first = fields.integer("page", 0..=MAX_PAGES as u8 - 1, 0)?;
         let spec = &self.place.files[file as usize];
-        if op.is_io() && first as usize + pages > spec.pages as usize {
+        if op.is_io() && !append && first as usize + pages > spec.size as usize {
             let span = fields.get("page").or(fields.get("buffer"));
             let message = format!(
                 "pages {first} to {} of {} are transferred, but it has {}",
                 first as usize + pages - 1,
                 spec.name,
-                spec.pages
+                spec.size
             );
+            let key = if spec.grows() { "size" } else { "pages" };
             return Err(source
                 .error(span.map_or(fields.span.clone(), |v| v.span()), message)
                 .label("beyond the end")
                 .help(format!(
-                    "shorten the buffer, or set `pages` of {} to {} or more",
+                    "shorten the buffer, or set `{key}` of {} to {} or more",
                     spec.name,
                     first as usize + pages
                 )));

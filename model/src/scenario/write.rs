@@ -17,6 +17,9 @@ impl Scenario {
         for file in &self.files {
             let _ = writeln!(out, "\n[files.{}]", file.name);
             let _ = writeln!(out, "pages = {}", file.pages);
+            if file.grows() {
+                let _ = writeln!(out, "size = {}", file.size);
+            }
             let _ = writeln!(out, "mode = {}", per_node(&file.modes, &MODES));
             let _ = writeln!(out, "cached = {}", per_node(&file.cached, &CACHED));
             if file.holes != 0 {
@@ -65,7 +68,9 @@ impl Scenario {
         if task.op.is_io() || task.op == OpKind::Mmap {
             let _ = writeln!(out, "file = \"{}\"", self.files[task.file as usize].name);
         }
-        if task.op.is_io() {
+        if task.append {
+            let _ = writeln!(out, "append = true");
+        } else if task.op.is_io() {
             let _ = writeln!(out, "page = {}", task.first_page);
         }
         if !task.buffer.is_empty() {
@@ -148,6 +153,15 @@ impl Scenario {
                     "    {{ node = {node}, file = \"{file}\", mode = \"{}\", times = {} }},",
                     d.mode, d.budget
                 );
+            }
+            let _ = writeln!(out, "]");
+        }
+        let appended = |f: &usize| events.appends[*f] > 0;
+        if (0..self.files.len()).any(|f| appended(&f)) {
+            let _ = writeln!(out, "append = [");
+            for f in (0..self.files.len()).filter(appended) {
+                let (file, times) = (&self.files[f].name, events.appends[f]);
+                let _ = writeln!(out, "    {{ file = \"{file}\", times = {times} }},");
             }
             let _ = writeln!(out, "]");
         }

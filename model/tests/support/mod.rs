@@ -32,9 +32,9 @@ pub fn with_scenario(design: &str, scenario: Scenario) -> Cluster {
 }
 
 /// Cells of the history that need what no other has: kinds of user memory, holes, blocks
-/// of several pages, the options of transfers and fault-in, asynchronous I/O, and
-/// the hold time of 2007.
-pub const HISTORY: [(&str, &str); 27] = [
+/// of several pages, the options of transfers and fault-in, asynchronous I/O, the
+/// hold time of 2007, and appends.
+pub const HISTORY: [(&str, &str); 31] = [
     ("fast-pages", "zero-page-direct-write"),
     ("fault-in-retry", "zero-page-direct-write"),
     ("base", "zero-page-direct-write"),
@@ -62,6 +62,10 @@ pub const HISTORY: [(&str, &str); 27] = [
     ("pin-retry-once", "aio-direct-write"),
     ("fault-in-retry", "aio-direct-read-remote"),
     ("hold-from-change", "touch-store-two-nodes"),
+    ("append-size-refreshed", "append-direct-write-one-page"),
+    ("append-size-refreshed", "append-buffered-write-two-tasks"),
+    ("append-positioned-again", "append-buffered-write"),
+    ("append-pinned", "append-direct-write"),
 ];
 
 /// What a complete search found.

@@ -15,6 +15,7 @@ impl Narrator<'_> {
             return self.begin_transfer(task, name, op);
         }
         match op {
+            Op::WriteChecks => self.write_checks(scene, task),
             Op::PagefaultDisable => self.say_here(task, "pagefault_disable", ""),
             Op::PagefaultEnable => self.say_here(task, "pagefault_enable", ""),
             Op::IterNofault(on) => {
@@ -77,6 +78,15 @@ impl Narrator<'_> {
             let calls = &mut self.calls[task as usize];
             calls.nested = Some(Entry::IomapBegin);
             calls.nested_pc = pc;
+        }
+    }
+
+    /// An append gets its position, which nothing moves before the step is over.
+    fn write_checks(&mut self, scene: &Scene<'_>, task: u8) {
+        if self.cluster.scenario().tasks[task as usize].append {
+            let t = self.task_of(scene.after, task);
+            let outcome = format!("from page {} on", t.first + t.ki_pos);
+            self.say_here(task, "generic_write_checks", outcome);
         }
     }
 

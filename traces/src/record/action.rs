@@ -12,6 +12,7 @@ pub(crate) fn text(action: Action) -> String {
         Action::Deliver { node, file } => format!("deliver {node} {file}"),
         Action::Expire { node, file } => format!("expire {node} {file}"),
         Action::Demand { demand } => format!("demand {demand}"),
+        Action::Append { file } => format!("append {file}"),
         Action::Shrink { node, file } => format!("shrink {node} {file}"),
         Action::ReclaimPage { node, file, page } => format!("reclaim {node} {file} {page}"),
         Action::ReclaimAnon { vpage } => format!("reclaim-anon {vpage}"),
@@ -31,6 +32,7 @@ pub(crate) fn parse(text: &str) -> Option<Action> {
         ("deliver", &[node, file]) => Action::Deliver { node, file },
         ("expire", &[node, file]) => Action::Expire { node, file },
         ("demand", &[demand]) => Action::Demand { demand },
+        ("append", &[file]) => Action::Append { file },
         ("shrink", &[node, file]) => Action::Shrink { node, file },
         ("reclaim", &[node, file, page]) => Action::ReclaimPage { node, file, page },
         ("reclaim-anon", &[vpage]) => Action::ReclaimAnon { vpage },
@@ -51,6 +53,7 @@ pub(crate) fn is_within(action: Action, scenario: &glock_model::scenario::Scenar
         | Action::Expire { node: n, file: f }
         | Action::Shrink { node: n, file: f } => node(n) && file(f),
         Action::Demand { demand } => usize::from(demand) < scenario.events.demands.len(),
+        Action::Append { file: f } => file(f),
         Action::ReclaimPage {
             node: n,
             file: f,
@@ -74,6 +77,7 @@ mod tests {
             Action::Deliver { node: 0, file: 1 },
             Action::Expire { node: 1, file: 0 },
             Action::Demand { demand: 3 },
+            Action::Append { file: 2 },
             Action::Shrink { node: 1, file: 2 },
             Action::ReclaimPage {
                 node: 1,

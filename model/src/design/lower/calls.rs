@@ -185,6 +185,11 @@ impl<'a> Lowering<'a> {
             Kernel::DisallowDemote => self.file_only(f, &mut args).map(|()| Op::DisallowDemote)?,
             Kernel::InodeLock => self.file_only(f, &mut args).map(|()| Op::InodeLock)?,
             Kernel::InodeUnlock => self.file_only(f, &mut args).map(|()| Op::InodeUnlock)?,
+            Kernel::WriteChecks => {
+                self.file_only(f, &mut args)?;
+                self.iter_arg(f, &mut args)?;
+                Op::WriteChecks
+            }
             Kernel::PagefaultDisable => Op::PagefaultDisable,
             Kernel::PagefaultEnable => Op::PagefaultEnable,
             Kernel::UnlockPage => Op::UnlockPage,

@@ -90,6 +90,7 @@ fn named_value(input: &mut Tokens<'_, '_>) -> Parsed<ValueKind> {
         "true" => ValueKind::Const(Val::ONE),
         "false" => ValueKind::Const(Val::ZERO),
         "pagefault_disabled" => ValueKind::PagefaultDisabled,
+        "iocb_append" => ValueKind::IocbAppend,
         "held" => ValueKind::Held(query(input)?),
         "gfs2_glock_is_locked_by_me" => ValueKind::LockedByMe(query(input)?),
         "gfs2_holder_queued" => ValueKind::HolderQueued(query(input)?),
