@@ -17,6 +17,22 @@ pub(crate) const FOLDER: &str = "traces/found";
 /// The index.
 const INDEX: &str = "README.md";
 
+/// Makes sure, before all the work, that there is such a folder.
+///
+/// # Errors
+///
+/// If there is none.
+pub(crate) fn folder(folder: &Path) -> Result<(), Mistake> {
+    match folder.is_dir() {
+        true => Ok(()),
+        false => {
+            let folder = quoted(&folder.display().to_string());
+            Err(Mistake::new(format!("there is no folder {folder}"))
+                .help(format!("go to the source tree, where `{FOLDER}` is")))
+        }
+    }
+}
+
 /// Records, by the names of their files, and what the index says of them.
 #[derive(Default)]
 pub(crate) struct Collection {
@@ -65,11 +81,6 @@ impl Collection {
     ///
     /// If something cannot be written.
     pub(crate) fn write(&self, folder: &Path, stop: &AtomicBool) -> Result<Vec<String>, Mistake> {
-        if !folder.is_dir() {
-            let folder = quoted(&folder.display().to_string());
-            return Err(Mistake::new(format!("there is no folder {folder}"))
-                .help(format!("go to the source tree, where `{FOLDER}` is")));
-        }
         let put = |name: &str, text: &str| -> Result<(), Mistake> {
             let mut output = Output::file(&folder.join(name), stop)?;
             output.say(text);

@@ -348,7 +348,11 @@ impl<'r> Stepper<'r> {
                 lines.extend(self.table(Table::Ptes, &[]));
                 lines
             }),
-            ("Messages", self.table(Table::Messages, &[])),
+            ("Messages and lock space", {
+                let mut lines = self.table(Table::Messages, &[]);
+                lines.extend(self.table(Table::LockSpace, &[]));
+                lines
+            }),
             ("Waits", self.table(Table::Waits, &[])),
         ];
         let areas = Layout::vertical([

@@ -1,7 +1,10 @@
 //! Records on the command line: written by `check` and `walk`, shown, walked again, shrunk and
 //! compared.
 
-use glock_traces::Record;
+use glock_model::cluster::Cluster;
+use glock_model::event::NoSink;
+use glock_model::property::Property;
+use glock_traces::{History, Record};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -269,6 +272,56 @@ fn a_random_walk_is_recorded_and_shrunk() {
     assert_eq!(code(&glock(&["replay", &out])), 0);
 }
 
+/// A history that nobody has shortened: the first random walk that comes to a deadlock.
+fn long_way_to_a_deadlock() -> Record {
+    let (design, scenario) = ("base", "race-direct-read");
+    let program = glock_model::design::Library::builtin().load(design);
+    let scenario = glock_model::scenario::Library::builtin().load(scenario);
+    let cluster = Cluster::new(scenario.unwrap(), program.unwrap().program).unwrap();
+    let initial = cluster.initial_states()[0];
+    let mut x: u32 = 5;
+    loop {
+        let (mut state, mut actions) = (initial, Vec::new());
+        while Property::NoDeadlock.holds(&cluster, &state) == Some(true) {
+            let mut steps = Vec::new();
+            cluster.successors(&state, &mut NoSink, &mut |a, s| steps.push((a, *s)));
+            x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let Some(&(action, next)) = steps.get((x >> 16) as usize % steps.len().max(1)) else {
+                break;
+            };
+            actions.push(action);
+            state = next;
+        }
+        if Property::NoDeadlock.holds(&cluster, &state) == Some(false) && actions.len() > 12 {
+            let history = History::replay(&cluster, initial, &actions).unwrap();
+            return Record::new(&history, Some(Property::NoDeadlock));
+        }
+    }
+}
+
+#[test]
+fn a_long_history_is_shrunk_to_a_shortest_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (long, short) = (
+        folder.path().join("long.json"),
+        folder.path().join("short.json"),
+    );
+    let record = long_way_to_a_deadlock();
+    std::fs::write(&long, record.to_text()).unwrap();
+    let [long, short] = [long, short].map(|p| p.display().to_string());
+    let output = glock(&["shrink", &long, "-o", &short]);
+    assert_eq!(code(&output), 0, "{}", squeezed(&output.stderr));
+    let steps = record.steps.len();
+    let told = format!("{steps} steps shrunk to 8; no history is shorter");
+    assert_eq!(squeezed(&output.stdout), told);
+    let shrunk = Record::read(Path::new(&short)).unwrap();
+    assert_eq!(
+        (shrunk.steps.len(), shrunk.property.as_deref()),
+        (8, Some("no-deadlock"))
+    );
+    assert_eq!(code(&glock(&["replay", &short])), 0);
+}
+
 #[test]
 fn two_records_are_compared() {
     let (_folder, path) = deadlock();
@@ -284,4 +337,116 @@ fn two_records_are_compared() {
     assert!(told.contains("SH|TRY"), "{told}");
     assert_eq!(code(&glock(&["diff", &path])), 2);
     assert_eq!(code(&glock(&["diff", &path, "-d", "no-such-design"])), 2);
+}
+
+#[test]
+fn a_matrix_is_a_page_with_the_histories_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("report.html").display().to_string();
+    let designs = ["report", "-d", "base", "-d", "fault-in-retry"];
+    let rest = ["-s", "race-direct-read", "-p", "no-deadlock", "-o", &out];
+    let output = glock(&[&designs[..], &rest].concat());
+    assert_eq!(code(&output), 1, "{}", squeezed(&output.stderr));
+    let page = std::fs::read_to_string(&out).unwrap();
+    assert!(page.starts_with("<!doctype html>"));
+    assert!(page.contains("Content-Security-Policy"));
+    let data = page
+        .split("id=\"data\">")
+        .nth(1)
+        .unwrap()
+        .split("</script>")
+        .next()
+        .unwrap();
+    let data: serde_json::Value = serde_json::from_str(data).unwrap();
+    assert_eq!(
+        data["report"]["designs"],
+        serde_json::json!(["base", "fault-in-retry"])
+    );
+    let [violated, holds] = [0, 1].map(|i| data["report"]["cells"][i]["verdicts"][0].clone());
+    assert_eq!(violated["verdict"], "violated");
+    assert_eq!(violated["text"], "violated in 8 steps");
+    assert_eq!(violated["record"], 0);
+    assert_eq!(holds["verdict"], "holds");
+    assert_eq!(data["records"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        data["records"][0]["command"],
+        "glock check -d base -s race-direct-read -p no-deadlock"
+    );
+}
+
+#[test]
+fn a_page_of_a_counterexample_stands_alone() {
+    let (folder, path) = deadlock();
+    let out = folder.path().join("x.html").display().to_string();
+    assert_eq!(
+        code(&glock(&["show", &path, "--as", "html", "-o", &out])),
+        0
+    );
+    let page = std::fs::read_to_string(&out).unwrap();
+    // Also for who has no script.
+    assert!(page.contains("*** DEADLOCK ***"));
+    assert!(page.len() < 100 << 10, "{}", page.len());
+}
+
+#[test]
+fn nobody_steps_without_a_terminal() {
+    let (_folder, path) = deadlock();
+    let output = glock(&["step", &path]);
+    assert_eq!(code(&output), 2);
+    assert!(squeezed(&output.stderr).contains("there is no terminal"));
+}
+
+/// The collection is the same whoever writes it; see `traces/tests/found.rs`.
+#[test]
+fn the_collection_is_written_as_a_whole_or_not_at_all() {
+    let missing = ["known", "--write", "/nowhere/at/all"];
+    let some = ["known", "K4f", "--write", "."];
+    assert_eq!(code(&glock(&some)), 2);
+    // That there is no such folder is said before an hour of work.
+    let began = std::time::Instant::now();
+    let output = glock(&missing);
+    assert_eq!(code(&output), 2);
+    assert!(squeezed(&output.stderr).contains("there is no folder"));
+    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+}
+
+/// Files of 100 MB, and some as long as a record may be, under a limit of 200 MB on all memory there
+/// is, the program itself included.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_hostile_file_of_100_mb_is_refused_within_a_second_and_200_mb() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.json");
+    let head = "{\"format\": \"glock-record\", \"version\": 1, \"program\": \"\", ";
+    let long = 100 << 20;
+    let whole = (16 << 20) - 600;
+    let lists = format!("[{}\"\"],", "\"\",".repeat(250));
+    for (prefix, repeated, end, length) in [
+        ("\"values\": [", "\"\",", "", long),
+        ("\"steps\": [", "{\"act\":0},", "", long),
+        ("\"x\": [", "[],", "", long),
+        ("\"values\": [", lists.as_str(), "0]}", whole),
+        ("\"steps\": [{\"act\":0,\"set\":[", "0,", "0]}]}", whole),
+        ("\"steps\": [", "{\"act\":0},", "{\"act\":0}]}", whole),
+        ("\"first\": [", "0,", "0]}", whole),
+    ] {
+        let mut text = format!("{head}{prefix}");
+        while text.len() < length {
+            text += repeated;
+        }
+        text += end;
+        std::fs::write(&path, text).unwrap();
+        let glock = env!("CARGO_BIN_EXE_glock");
+        let command = format!("ulimit -v 204800; exec {glock} show {}", path.display());
+        let began = std::time::Instant::now();
+        let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+        let took = began.elapsed();
+        let error = squeezed(&output.stderr).replace(' ', "");
+        assert_eq!(code(&output), 2, "{prefix}: {error}");
+        assert!(error.contains("x.json:1:"), "{prefix}: {error}");
+        assert!(
+            took < std::time::Duration::from_secs(1),
+            "{prefix}: {took:?}"
+        );
+    }
 }

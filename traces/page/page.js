@@ -190,11 +190,11 @@ class View {
         this.history.repeats && panel("loop", "The loop", side.loop),
         panel("waits", "Who waits for whom", side.waits),
         panel("glocks", "Glocks", side.glocks),
+        this.design(),
         panel("tasks", "Tasks", side.tasks),
         panel("pages", "Pages and page tables", side.pages),
         this.history.at["lock-space"] && panel("messages", "Messages in flight", side.messages),
         this.history.at["lock-space"] && panel("space", "Lock space", side.space),
-        this.design(),
         h("section", { class: "panel scroll" }, this.everything = h("details", { ontoggle: () => this.all() },
           h("summary", {}, "All variables"), side.all))));
   }
@@ -313,6 +313,7 @@ class View {
     const wide = this.history.lanes.length + 1;
     const note = (...content) => rows.push(h("tr", { class: "note" }, h("td", { colspan: wide }, ...content)));
     this.byStep = new Map();
+    this.places = new Map();
     if (from === 0) rows.push(this.stepRow(0));
     else note(h("button", { type: "button", onclick: () => this.go(from) }, "earlier steps"));
     for (let n = from + 1; n <= to; n++) {
@@ -355,8 +356,10 @@ class View {
 
   line(line) {
     const place = line.place && `${this.record.design.sources[line.place[0]].design}:${line.place[1]}`;
+    const news = place && this.places.get(line.actor) !== place;
+    if (news) this.places.set(line.actor, place);
     return h("div", { class: "line d" + Math.min(line.depth, 8), title: place }, breakable(text(line)),
-      place && this.record.steps.length <= 200 ? [" ", h("small", {}, `[${place}]`)] : "");
+      news ? [" ", h("small", {}, `[${place}]`)] : "");
   }
 
   now(step) {

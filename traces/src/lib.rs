@@ -8,7 +8,10 @@
 //! * [`Style::table`] draws the columns of a mailing-list race diagram, one per task,
 //! * [`closing`] says in lockdep's visual language what is wrong at the end,
 //! * [`describe_state`] dumps one state the way gfs2 dumps its glocks,
-//! * [`Record`] is the machine-readable form.
+//! * [`Record`] is a file that stands alone: it can be shown in every [`Form`] without
+//!   the model, walked again with it, and compared with another one by [`parting`],
+//! * [`report`] and [`live`] are pages for a browser,
+//! * [`Outline`] is what other documents say of a history.
 //!
 //! Nothing here knows why a history was recorded or how it was found.
 //!

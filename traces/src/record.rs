@@ -88,7 +88,7 @@ pub struct Record {
     #[serde(deserialize_with = "at_most::<_, _, 4096>")]
     pub variables: Vec<Variable>,
     /// The values there are.
-    #[serde(deserialize_with = "at_most::<_, _, 200_000>")]
+    #[serde(deserialize_with = "at_most::<_, _, 50_000>")]
     pub values: Vec<Value>,
     /// The actions there are, in the model's words; see [`RecordStep::act`].
     #[serde(deserialize_with = "at_most::<_, _, 10_000>")]

@@ -248,10 +248,12 @@ fn control_characters_are_refused() {
     }
 }
 
-/// The largest amounts of memory are spent on what is short and many.
+/// The largest amounts of memory are spent on what is short and many. What is longer than the limit
+/// costs no more than what is as long; of a file of 100 MB no more is read, see the tests of the
+/// command line.
 #[test]
-fn hostile_documents_of_100_mb_are_refused_within_a_second() {
-    const LENGTH: usize = 100 << 20;
+fn hostile_documents_are_refused_within_a_second() {
+    const LENGTH: usize = MAX_BYTES + 100;
     let head = r#"{"format": "glock-record", "version": 1, "program": "", "#;
     let filled = |prefix: &str, repeated: &str| {
         let mut text = String::with_capacity(LENGTH + 64);

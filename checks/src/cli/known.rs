@@ -2,7 +2,7 @@
 
 use super::{DEFAULT_MEMORY, KnownArgs, STOP, Status, complain, cores, once_each};
 use crate::check::Options;
-use crate::collection::Collection;
+use crate::collection::{self, Collection};
 use crate::known::{self, Asked, Document, EntryDocument, ask};
 use crate::mistake::Mistake;
 use crate::output::Output;
@@ -14,6 +14,9 @@ use std::sync::atomic::Ordering;
 
 /// Asks what was asked for, and compares.
 pub(super) fn known(args: &KnownArgs) -> miette::Result<Status> {
+    if let Some(path) = &args.write {
+        collection::folder(path)?;
+    }
     let answers = KnownAnswers::builtin().into_diagnostic()?;
     let chosen: Vec<&Entry> = match args.ids.is_empty() {
         true => answers.entries.iter().collect(),

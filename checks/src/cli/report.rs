@@ -2,7 +2,7 @@
 
 use super::{CellArgs, Plan, STOP, Status, command, explore_all, status};
 use crate::catalog::Catalog;
-use crate::check::{Report, Verdict};
+use crate::check::{Report, Verdict, count};
 use crate::matrix::Matrix as Cells;
 use crate::output::Output;
 use crate::records;
@@ -38,10 +38,6 @@ pub(super) fn write(catalog: &Catalog, args: &CellArgs) -> miette::Result<Status
     output.say(&report(&matrix, &records));
     output.finish()?;
     Ok(status(&reports, &plan.properties))
-}
-
-fn count(n: usize, what: &str) -> String {
-    crate::check::count(n, what)
 }
 
 fn cell(

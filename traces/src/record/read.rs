@@ -204,57 +204,59 @@ impl Record {
     }
 
     fn check_texts(&self) -> Result<(), (String, String)> {
-        let mut texts: Vec<(&str, &str)> = vec![
-            ("program", &self.program),
-            ("verdict", &self.verdict),
-            ("meaning", &self.meaning),
-            ("initially", &self.initially),
-            ("design", &self.design.name),
-            ("scenario", &self.scenario.name),
-        ];
-        texts.extend(self.property.iter().map(|t| ("property", t.as_str())));
-        texts.extend(self.command.iter().map(|t| ("command", t.as_str())));
-        texts.extend(self.search.iter().map(|s| ("search", s.how.as_str())));
-        texts.extend(self.switches.iter().map(|t| ("switches", t.as_str())));
-        texts.extend(self.closing.iter().map(|t| ("closing", t.as_str())));
-        texts.extend(self.cycle.iter().map(|t| ("cycle", t.as_str())));
-        texts.extend(self.actors.iter().map(|a| ("actors", a.name.as_str())));
-        let operations = self.actors.iter().filter_map(|a| a.operation.as_deref());
-        texts.extend(operations.map(|t| ("actors", t)));
-        for variable in &self.variables {
-            texts.push(("variables", &variable.row));
-            texts.push(("variables", &variable.name));
-        }
-        for value in &self.values {
-            match value {
-                Value::Text(text) => texts.push(("values", text)),
-                Value::List(list) => texts.extend(list.iter().map(|t| ("values", t.as_str()))),
-                _ => {}
-            }
-        }
-        for line in &self.lines {
-            texts
-                .extend([&line.call, &line.outcome, &line.function].map(|t| ("lines", t.as_str())));
-        }
-        for message in &self.messages {
-            texts.push(("messages", &message.file));
-            texts.push(("messages", &message.text));
-        }
-        let sources = self.design.sources.iter();
-        let lines = sources.flat_map(|s| std::iter::once(&s.design).chain(&s.text));
-        texts.extend(lines.map(|t| ("design", t.as_str())));
-        texts.extend(self.scenario.text.iter().map(|t| ("scenario", t.as_str())));
-        let wild = |c: char| c.is_control() && c != '\t';
-        match texts.iter().find(|(_, text)| text.chars().any(wild)) {
-            None => Ok(()),
-            Some((what, text)) => {
+        let one = |what: &str, text: &str| match text.chars().any(|c| c.is_control() && c != '\t') {
+            false => Ok(()),
+            true => {
                 let shown: String = text.escape_debug().take(60).collect();
                 Err((
-                    (*what).to_owned(),
+                    what.to_owned(),
                     format!("a control character in \"{shown}\""),
                 ))
             }
+        };
+        let all = |what: &str, texts: &[String]| texts.iter().try_for_each(|t| one(what, t));
+        one("program", &self.program)?;
+        one("verdict", &self.verdict)?;
+        one("meaning", &self.meaning)?;
+        one("initially", &self.initially)?;
+        one("design", &self.design.name)?;
+        one("scenario", &self.scenario.name)?;
+        one("property", self.property.as_deref().unwrap_or_default())?;
+        one("command", self.command.as_deref().unwrap_or_default())?;
+        one("search", self.search.as_ref().map_or("", |s| &s.how))?;
+        all("switches", &self.switches)?;
+        all("closing", &self.closing)?;
+        all("cycle", &self.cycle)?;
+        all("scenario", &self.scenario.text)?;
+        for source in &self.design.sources {
+            one("design", &source.design)?;
+            all("design", &source.text)?;
         }
+        for actor in &self.actors {
+            one("actors", &actor.name)?;
+            one("actors", actor.operation.as_deref().unwrap_or_default())?;
+        }
+        for variable in &self.variables {
+            one("variables", &variable.row)?;
+            one("variables", &variable.name)?;
+        }
+        for value in &self.values {
+            match value {
+                Value::Text(text) => one("values", text)?,
+                Value::List(list) => all("values", list)?,
+                Value::Truth(_) | Value::Number(_) => {}
+            }
+        }
+        for line in &self.lines {
+            one("lines", &line.call)?;
+            one("lines", &line.outcome)?;
+            one("lines", &line.function)?;
+        }
+        for message in &self.messages {
+            one("messages", &message.file)?;
+            one("messages", &message.text)?;
+        }
+        Ok(())
     }
 
     fn check_actors(&self) -> Result<(), (String, String)> {
@@ -381,7 +383,7 @@ where
 }
 
 /// The most entries of a value that is a list.
-const MAX_LIST: usize = 256;
+const MAX_LIST: usize = 32;
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
