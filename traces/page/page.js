@@ -86,9 +86,10 @@ class History {
   actor(step) {
     const [word, first] = this.record.actions[step.act].split(" ");
     const last = this.record.actors.length - 1;
-    if (word === "start" || word === "task") return Number(first);
-    if (word === "worker" || word === "deliver" || word === "expire") return this.tasks + Number(first);
-    return word === "server" ? this.tasks + this.workers : last;
+    const who = word === "start" || word === "task" ? Number(first)
+      : word === "worker" || word === "deliver" || word === "expire" ? this.tasks + Number(first)
+      : word === "server" ? this.tasks + this.workers : last;
+    return Math.min(who, last);
   }
 
   lines(step) { return (step.say || []).map(i => this.record.lines[i]); }

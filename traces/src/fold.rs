@@ -2,6 +2,7 @@
 
 use crate::glock_text::{GRANT_ARRIVES, REFUSAL_ARRIVES};
 use crate::line::{Actor, DesignLine, Line};
+use std::collections::HashSet;
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +33,8 @@ impl Row {
 pub(crate) fn rows(steps: &[Vec<Line>]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     let lines: Vec<&Line> = steps.iter().flatten().collect();
-    for (i, &line) in lines.iter().enumerate() {
-        if is_arrival(line) && lines[i + 1..].iter().any(|l| same_glock(l, line)) {
+    for (&line, told_later) in lines.iter().zip(told_later(&lines)) {
+        if is_arrival(line) && told_later {
             continue;
         }
         match rows.last_mut() {
@@ -64,7 +65,7 @@ fn without_repeats(rows: &[Row]) -> Vec<Row> {
     let mut rest = rows;
     while let [first, ..] = rest {
         let longest = LONGEST_BLOCK.min(rest.len() / 2);
-        let block = (2..=longest).find(|&n| repeats(rest, n) > 0);
+        let block = (2..=longest).find(|&n| rest[..n] == rest[n..2 * n]);
         let Some(block) = block.filter(|&n| is_whole(&rest[..n])) else {
             out.push(first.clone());
             rest = &rest[1..];
@@ -108,8 +109,15 @@ fn is_arrival(line: &Line) -> bool {
     line.outcome == GRANT_ARRIVES || line.outcome == REFUSAL_ARRIVES
 }
 
-fn same_glock(a: &Line, b: &Line) -> bool {
-    a.actor == b.actor && a.call == b.call
+/// Of each line, whether there is a later one about the same glock.
+fn told_later(lines: &[&Line]) -> Vec<bool> {
+    let mut seen: HashSet<(Actor, &str)> = HashSet::new();
+    let backwards = lines.iter().rev();
+    let mut later: Vec<bool> = backwards
+        .map(|line| !seen.insert((line.actor, line.call.as_str())))
+        .collect();
+    later.reverse();
+    later
 }
 
 fn continues(row: &Row, line: &Line) -> bool {

@@ -30,21 +30,22 @@ fn wrap_bare(text: &str, width: usize, hang: usize) -> Vec<String> {
     let width = width.max(1);
     let hang = hang.min(width - 1);
     let mut lines = vec![String::new()];
-    for mut word in words(text) {
+    for word in words(text) {
+        let mut word = word.as_slice();
         loop {
             let last = lines.last().map_or(0, |l| l.chars().count());
             let start = if lines.len() > 1 { hang } else { 0 };
             let gap = usize::from(last > start);
             if last + gap + word.len() <= width {
-                push(&mut lines, gap, &word);
+                push(&mut lines, gap, word);
                 break;
             }
             if gap > 0 {
                 lines.push(" ".repeat(hang));
                 continue;
             }
-            let rest = word.split_off(break_at(&word, width - start));
-            push(&mut lines, 0, &word);
+            let (head, rest) = word.split_at(break_at(word, width - start));
+            push(&mut lines, 0, head);
             lines.push(" ".repeat(hang));
             word = rest;
         }

@@ -248,6 +248,35 @@ fn control_characters_are_refused() {
     }
 }
 
+/// What is short may refer to what is long a million times.
+#[test]
+fn texts_that_grow_without_end_are_refused() {
+    let good = || read(VERSION_1).expect("version 1");
+    let mut long = good();
+    long.lines[0].call = "x".repeat(1001);
+    let error = read(&long.to_text()).unwrap_err().to_string();
+    assert!(error.contains("lines: more than 1000 bytes"), "{error}");
+    let mut many = good();
+    many.lines[0].call = "x".repeat(1000);
+    many.steps[0].say = vec![0; 100_000];
+    let error = read(&many.to_text()).unwrap_err().to_string();
+    assert!(
+        error.contains("steps[0].say: more than 64 MiB are told"),
+        "{error}"
+    );
+    many.steps[0].say.truncate(10_000);
+    let record = read(&many.to_text()).expect("a lot, and not too much");
+    let began = Instant::now();
+    for form in Form::ALL {
+        assert!(!form.of(&record, Style::TERMINAL).is_empty());
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
 /// The largest amounts of memory are spent on what is short and many. What is longer than the limit
 /// costs no more than what is as long; of a file of 100 MB no more is read, see the tests of the
 /// command line.

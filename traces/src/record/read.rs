@@ -15,6 +15,12 @@ use std::path::Path;
 pub const MAX_BYTES: usize = 16 << 20;
 /// The most steps a record may have.
 pub const MAX_STEPS: usize = 200_000;
+/// The longest text in a record, in bytes.
+const MAX_TEXT: usize = 10_000;
+/// The longest line, value or name, in bytes: these are referred to again and again.
+const MAX_WORDS: usize = 1_000;
+/// How much all steps together may tell, in bytes.
+const MAX_TOLD: usize = 64 << 20;
 /// The most actors of a kind.
 const MAX_ACTORS: usize = 16;
 
@@ -181,12 +187,21 @@ impl Record {
             self.check_texts()?;
             self.check_actors()?;
             self.check_tables()?;
+            let mut told = 0;
             for (i, step) in self.steps.iter().enumerate() {
                 let within = |field: &str, list: &[u32], length: usize| {
                     within(&format!("steps[{i}].{field}"), list, length)
                 };
                 within("act", &[step.act], self.actions.len())?;
                 within("say", &step.say, self.lines.len())?;
+                let lines = self.lines_of(step);
+                told += lines
+                    .map(|l| l.call.len() + l.outcome.len() + 100)
+                    .sum::<usize>();
+                if told > MAX_TOLD {
+                    let why = format!("more than {} MiB are told up to here", MAX_TOLD >> 20);
+                    return Err((format!("steps[{i}].say"), why));
+                }
                 within("send", &step.send, self.messages.len())?;
                 within("take", &step.take, self.messages.len())?;
                 if step.set.len() % 2 != 0 {
@@ -204,30 +219,41 @@ impl Record {
     }
 
     fn check_texts(&self) -> Result<(), (String, String)> {
-        let one = |what: &str, text: &str| match text.chars().any(|c| c.is_control() && c != '\t') {
-            false => Ok(()),
-            true => {
+        let shorter = |most: usize, what: &str, text: &str| {
+            let wrong = |why: String| {
                 let shown: String = text.escape_debug().take(60).collect();
-                Err((
-                    what.to_owned(),
-                    format!("a control character in \"{shown}\""),
-                ))
+                Err((what.to_owned(), format!("{why} in \"{shown}\"")))
+            };
+            if text.len() > most {
+                return wrong(format!("more than {most} bytes"));
+            }
+            match text.chars().any(|c| c.is_control() && c != '\t') {
+                true => wrong("a control character".to_owned()),
+                false => Ok(()),
             }
         };
+        let one = |what: &str, text: &str| shorter(MAX_WORDS, what, text);
         let all = |what: &str, texts: &[String]| texts.iter().try_for_each(|t| one(what, t));
-        one("program", &self.program)?;
-        one("verdict", &self.verdict)?;
-        one("meaning", &self.meaning)?;
-        one("initially", &self.initially)?;
+        shorter(MAX_TEXT, "program", &self.program)?;
+        shorter(MAX_TEXT, "verdict", &self.verdict)?;
+        shorter(MAX_TEXT, "meaning", &self.meaning)?;
+        shorter(MAX_TEXT, "initially", &self.initially)?;
         one("design", &self.design.name)?;
         one("scenario", &self.scenario.name)?;
         one("property", self.property.as_deref().unwrap_or_default())?;
-        one("command", self.command.as_deref().unwrap_or_default())?;
+        shorter(
+            MAX_TEXT,
+            "command",
+            self.command.as_deref().unwrap_or_default(),
+        )?;
         one("search", self.search.as_ref().map_or("", |s| &s.how))?;
         all("switches", &self.switches)?;
-        all("closing", &self.closing)?;
+        let sentence = |text: &String| shorter(MAX_TEXT, "closing", text);
+        self.closing.iter().try_for_each(sentence)?;
         all("cycle", &self.cycle)?;
-        all("scenario", &self.scenario.text)?;
+        // A description may be a line of its own.
+        let described = |text: &String| shorter(MAX_TEXT, "scenario", text);
+        self.scenario.text.iter().try_for_each(described)?;
         for source in &self.design.sources {
             one("design", &source.design)?;
             all("design", &source.text)?;
