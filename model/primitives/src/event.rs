@@ -92,8 +92,8 @@ pub enum Op {
         /// Whom.
         woken: Woken,
     },
-    /// `gfs2_glock_cb` from outside: give it up down to this mode (R1).
-    Callback {
+    /// Somebody outside wants the file in this mode: `gfs2_glock_cb` (R1).
+    Demand {
         /// The mode.
         mode: Mode,
     },
@@ -190,7 +190,7 @@ impl fmt::Display for Event {
             Op::Dequeue { mode } => write!(f, "gfs2_glock_dq(n{n} f{file}, {mode})"),
             Op::Withdraw => write!(f, "withdraws from n{n} f{file}"),
             Op::Work { woken } => write!(f, "n{n} f{file}{woken}"),
-            Op::Callback { mode } => write!(f, "gfs2_glock_cb(n{n} f{file}, {mode})"),
+            Op::Demand { mode } => write!(f, "wants n{n} f{file} in {mode}"),
             Op::HoldExpired => write!(f, "hold time of n{n} f{file} over"),
             Op::MayDemote { weak, found } => {
                 let what = if weak { "allow" } else { "disallow" };
@@ -328,6 +328,74 @@ pub fn waits(events: &[Event]) -> String {
     if let Some(cycle) = cycle(&edges) {
         let names: Vec<_> = cycle.iter().map(|t| format!("task {t}")).collect();
         text += &format!("deadlock: {} -> {}\n", names.join(" -> "), names[0]);
+    }
+    text
+}
+
+/// Whose TRY requests fail again and again, for the report of a restart that does not
+/// end: one line per task and glock, with how often in a row, and who held it the last
+/// time.
+///
+/// ```
+/// use glock_primitives::event::{refusals, Actor, Event, Op, Outcome, Woken};
+/// use glock_primitives::{Flags, Mode};
+///
+/// let refused = Event {
+///     actor: Actor::Task(0), node: 0, file: 1,
+///     op: Op::Enqueue {
+///         mode: Mode::Sh, flags: Flags::TRY, outcome: Outcome::Failed, woken: Woken::default(),
+///     },
+/// };
+/// assert_eq!(
+///     refusals(&[refused; 3]),
+///     "task 0 was refused glock n0 f1 (SH|TRY) 3 times in a row; on its node nobody held it\n",
+/// );
+/// ```
+pub fn refusals(events: &[Event]) -> String {
+    // The request, how many failed, who held the glock, and is the last still undecided?
+    let mut rows: Vec<(Event, usize, String, bool)> = Vec::new();
+    for (i, e) in events.iter().enumerate() {
+        let at = rows
+            .iter()
+            .position(|r| (r.0.actor, r.0.node, r.0.file) == (e.actor, e.node, e.file));
+        let failed = match e.op {
+            Op::Enqueue { flags, outcome, .. } if flags.is_try() => {
+                let (times, held) = at.map_or((0, String::new()), |at| {
+                    let row = rows.swap_remove(at);
+                    (row.1, row.2)
+                });
+                rows.push((*e, times, held, true));
+                match outcome {
+                    Outcome::Waiting => continue,
+                    outcome => outcome == Outcome::Failed,
+                }
+            }
+            Op::Wake { granted } => !granted,
+            _ => continue,
+        };
+        let own = |r: &&mut (Event, usize, String, bool)| {
+            r.3 && (r.0.actor, r.0.node, r.0.file) == (e.actor, e.node, e.file)
+        };
+        let Some(row) = rows.iter_mut().find(own) else {
+            continue;
+        };
+        row.3 = false;
+        row.1 = if failed { row.1 + 1 } else { 0 };
+        let entries = entries_after(&events[..i]);
+        let holds = |h: &&Entry| h.granted && (h.node, h.file) == (e.node, e.file);
+        let who = |h: &Entry| format!("task {} ({})", h.task, h.mode);
+        let holders: Vec<_> = entries.iter().filter(holds).map(who).collect();
+        row.2 = match holders.is_empty() {
+            true => "on its node nobody held it".to_owned(),
+            false => format!("held by {}", holders.join(" and ")),
+        };
+    }
+    let mut text = String::new();
+    for (e, times, held, _) in rows.iter().filter(|r| r.1 > 1) {
+        if let (Actor::Task(task), Op::Enqueue { mode, flags, .. }) = (e.actor, e.op) {
+            let glock = format!("glock n{} f{} ({mode}{flags})", e.node, e.file);
+            text += &format!("task {task} was refused {glock} {times} times in a row; {held}\n");
+        }
     }
     text
 }

@@ -90,7 +90,7 @@ impl Xmote {
 pub(crate) struct Todo<R: Runtime> {
     /// For the log: whose wait ended since the last entry.
     pub(crate) woken: Woken,
-    /// Sleepers whose flag is set: the flag says why.
+    /// Sleepers to wake, and what to tell them.
     wake: Vec<(Arc<Waiter<R>>, u8)>,
     /// The worker must look at the glock.
     pub(crate) work: bool,
@@ -108,17 +108,30 @@ impl<R: Runtime> Todo<R> {
         }
     }
 
-    /// Wakes the sleepers.
+    /// Wakes the sleepers: sets the flag, then wakes, with the spinlock dropped.
     pub(crate) fn wake(&mut self, rules: &Rules) {
         for (waiter, why) in self.wake.drain(..) {
-            let silent = match why {
-                FAILED => rules.weak(Weakened::TryUnwoken),
-                _ => rules.weak(Weakened::GrantUnwoken),
+            let (order, silent) = match why {
+                // Nothing is handed over with a failure.
+                FAILED => (Ordering::Relaxed, rules.weak(Weakened::TryUnwoken)),
+                // What earlier holders did must be seen by who sees the flag: it does
+                // not take the spinlock again.
+                _ if rules.weak(Weakened::GrantRelaxed) => (Ordering::Relaxed, false),
+                _ => (Ordering::Release, rules.weak(Weakened::GrantUnwoken)),
             };
+            waiter.flag.store(why, order);
             if !silent {
                 waiter.parker.unpark();
             }
         }
+    }
+}
+
+/// What a node must come down to if this mode is blocked (D5).
+pub(crate) fn demote_for(blocked: Mode) -> Mode {
+    match blocked {
+        Mode::Sh | Mode::Df => blocked,
+        Mode::Un | Mode::Ex => Mode::Un,
     }
 }
 
@@ -337,7 +350,7 @@ impl<R: Runtime> Glock<R> {
             }
             if self.may_grant(rules, mode, flags, at) {
                 let strong = self.first_strong().is_some();
-                self.grant(rules, at, todo);
+                self.grant(at, todo);
                 at += 1;
                 if std::mem::take(&mut first) {
                     let with = (strong || !rules.kernel.spares_weak()).then_some(mode);
@@ -360,20 +373,13 @@ impl<R: Runtime> Glock<R> {
         false
     }
 
-    /// A waiter becomes a holder: its flag is set, its sleeper will be woken.
-    fn grant(&mut self, rules: &Rules, at: usize, todo: &mut Todo<R>) {
+    /// A waiter becomes a holder; its sleeper will be woken.
+    fn grant(&mut self, at: usize, todo: &mut Todo<R>) {
         let h = &mut self.queue[at];
         h.granted = true;
         todo.woken.granted |= 1 << h.task;
         if let Some(waiter) = h.waiter.take() {
-            // What earlier holders did must be seen by who sees the flag: it does not
-            // take the spinlock again.
-            let order = match rules.weak(Weakened::GrantRelaxed) {
-                false => Ordering::Release,
-                true => Ordering::Relaxed,
-            };
             let why = if self.poisoned { POISONED } else { GRANTED };
-            waiter.flag.store(why, order);
             todo.wake.push((waiter, why));
         }
     }
@@ -385,8 +391,6 @@ impl<R: Runtime> Glock<R> {
             if fails {
                 todo.woken.failed |= 1 << h.task;
                 if let Some(waiter) = h.waiter.take() {
-                    // Nothing is handed over with a failure: Relaxed.
-                    waiter.flag.store(FAILED, Ordering::Relaxed);
                     todo.wake.push((waiter, FAILED));
                 }
             }
@@ -481,11 +485,7 @@ impl<R: Runtime> Glock<R> {
     /// A blocking callback arrives: the mode that counts is the one last granted.
     pub(crate) fn bast(&mut self, rules: &Rules, blocked: Mode, todo: &mut Todo<R>) {
         if !self.reply.unwrap_or(self.state).compatible(blocked) {
-            let down_to = match blocked {
-                Mode::Sh | Mode::Df => blocked,
-                Mode::Un | Mode::Ex => Mode::Un,
-            };
-            self.callback(rules, down_to, todo);
+            self.callback(rules, demote_for(blocked), todo);
         }
     }
 

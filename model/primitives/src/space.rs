@@ -4,7 +4,7 @@ use crate::cache::Cache;
 use crate::dlm::{Message, Resource};
 use crate::event::{Actor, Event, Op, Outcome, Sink};
 use crate::glock::{
-    FAILED, GRANTED, Glock, Holder, Nq, POISONED, Rules, Todo, WAITING, Waiter, Xmote,
+    FAILED, GRANTED, Glock, Holder, Nq, POISONED, Rules, Todo, WAITING, Waiter, Xmote, demote_for,
 };
 use crate::mode::{Flags, Kernel, LockManager, Mode};
 use crate::runtime::{Flag, Join, Lock, Parker, Runtime};
@@ -387,15 +387,21 @@ impl<R: Runtime> LockSpace<R> {
         Ok(ticket)
     }
 
-    /// `gfs2_glock_cb` from outside the lock space: the node shall give the file up
-    /// down to `mode` (R1). As the debug interface of gfs2 does.
-    pub fn callback(self: &Arc<Self>, node: u8, file: u8, mode: Mode) {
+    /// Somebody outside the lock space wants the file in `mode`: the node shall make
+    /// room (`gfs2_glock_cb`, R1, D5). False if it owns nothing that is in the way:
+    /// nothing happened.
+    pub fn demand(self: &Arc<Self>, node: u8, file: u8, mode: Mode) -> bool {
         let mut todo = Todo::new();
-        self.inode(node, file).glock.with(|gl| {
-            gl.callback(&self.rules, mode, &mut todo);
-            self.log(Actor::Outside, node, file, Op::Callback { mode });
+        let told = self.inode(node, file).glock.with(|gl| {
+            let told = !gl.state.compatible(mode);
+            if told {
+                gl.callback(&self.rules, demote_for(mode), &mut todo);
+                self.log(Actor::Outside, node, file, Op::Demand { mode });
+            }
+            told
         });
         self.finish(node, file, todo);
+        told
     }
 
     /// The minimum hold time of a glock is over (R2, R3). False if no demand was put

@@ -225,7 +225,9 @@ fn a_try_always_ends_beside_a_holder_and_a_demote_four_threads_two_preemptions()
         &[
             |s, d| use_it(s, d, 0, 0, Mode::Ex),
             |s, d| try_it(s, d, 1, 0, Mode::Sh),
-            |s, _| s.callback(0, 0, Mode::Un),
+            |s, _| {
+                s.demand(0, 0, Mode::Ex);
+            },
         ],
     );
 }
@@ -247,7 +249,9 @@ fn dequeue_against_enqueue_against_callback_four_threads_two_preemptions() {
         &[
             |s, d| use_it(s, d, 0, 0, Mode::Sh),
             |s, d| use_it(s, d, 1, 0, Mode::Df),
-            |s, _| s.callback(0, 0, Mode::Un),
+            |s, _| {
+                s.demand(0, 0, Mode::Ex);
+            },
         ],
     );
 }
@@ -270,7 +274,7 @@ fn the_end_of_a_hold_time_lets_a_demote_through_three_threads_three_preemptions(
         &[
             |s, d| use_it(s, d, 0, 0, Mode::Ex),
             |s, _| {
-                s.callback(0, 0, Mode::Un);
+                s.demand(0, 0, Mode::Ex);
                 s.hold_expires(0, 0);
             },
         ],
@@ -355,7 +359,9 @@ fn a_store_through_a_mapping_survives_a_demote_three_threads_three_preemptions()
         let mm = AddressSpace::new(&space, 0);
         let page = mm.map_shared(0, 0);
         let asks = space.clone();
-        let other = Loom::spawn(move || asks.callback(0, 0, Mode::Un));
+        let other = Loom::spawn(move || {
+            asks.demand(0, 0, Mode::Ex);
+        });
         mm.store(&task, page, 7).unwrap();
         glock_primitives::Join::join(other);
         worker.stop();

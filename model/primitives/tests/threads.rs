@@ -3,7 +3,7 @@
 use glock_primitives::event::{Log, Residency};
 use glock_primitives::{
     AddressSpace, Config, Fault, Flags, Flavour, Kernel, LockSpace, Misuse, Mode, Pte, Refused,
-    Std, Task, Ticket, Transfer, UserPage,
+    Std, Task, Ticket, Transfer, UserPage, Weakened,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -173,7 +173,7 @@ fn a_callback_waits_for_the_hold_time_only_while_the_glock_is_in_use() {
     });
     let task = space.task(0, 0);
     let ex = hold(&space, &task, 0, Mode::Ex);
-    space.callback(0, 0, Mode::Un);
+    space.demand(0, 0, Mode::Ex);
     drop(ex);
     space.work_off();
     assert_eq!(space.state(0, 0), Mode::Ex, "put off");
@@ -182,7 +182,7 @@ fn a_callback_waits_for_the_hold_time_only_while_the_glock_is_in_use() {
     assert_eq!(space.state(0, 0), Mode::Un);
     assert!(!space.hold_expires(0, 0));
     hold(&space, &task, 0, Mode::Ex).dequeue(&task).unwrap();
-    space.callback(0, 0, Mode::Sh);
+    space.demand(0, 0, Mode::Sh);
     space.work_off();
     assert_eq!(space.state(0, 0), Mode::Sh, "nobody uses it: at once");
 }
@@ -217,11 +217,11 @@ fn a_demotion_drops_the_pages_and_whoever_maps_them_faults_again() {
     mm.store(&task, page, 7).unwrap();
     assert_eq!(mm.pte(page), Pte::Writable);
     assert_eq!(space.residency(0, 0, 0), Residency::Dirty);
-    space.callback(0, 0, Mode::Sh);
+    space.demand(0, 0, Mode::Sh);
     space.work_off();
     assert_eq!(space.residency(0, 0, 0), Residency::Clean);
     assert_eq!(mm.pte(page), Pte::None, "it was writable: R5 unmaps");
-    space.callback(0, 0, Mode::Un);
+    space.demand(0, 0, Mode::Ex);
     space.work_off();
     assert_eq!(space.residency(0, 0, 0), Residency::Absent);
     assert_eq!(mm.load(&task, page), Ok(7));
@@ -289,20 +289,31 @@ fn the_rfc_gives_up_only_if_it_is_told_to_when_an_idle_node_caches_the_file() {
     }
 }
 
-#[test]
-fn a_writer_that_waits_for_mmap_lock_keeps_new_readers_out() {
-    let space = LockSpace::<Std>::new(Config::local(1, 1));
+/// The order in which a writer and a reader get mmap_lock that came while it was taken
+/// for reading.
+fn order_at_mmap_lock(weakened: Option<Weakened>) -> Vec<&'static str> {
+    let space = LockSpace::<Std>::new(Config {
+        weakened,
+        ..Config::local(1, 1)
+    });
     let mm = AddressSpace::new(&space, 0);
     let order = std::sync::Mutex::new(Vec::new());
     thread::scope(|scope| {
         mm.mmap_lock.read(|| {
             scope.spawn(|| mm.mmap_lock.write(|| order.lock().unwrap().push("writer")));
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(100));
             scope.spawn(|| mm.mmap_lock.read(|| order.lock().unwrap().push("reader")));
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(100));
         });
     });
-    assert_eq!(order.into_inner().unwrap(), ["writer", "reader"]);
+    order.into_inner().unwrap()
+}
+
+#[test]
+fn a_writer_that_waits_for_mmap_lock_keeps_new_readers_out() {
+    assert_eq!(order_at_mmap_lock(None), ["writer", "reader"]);
+    let passes = order_at_mmap_lock(Some(Weakened::ReadersPassWriter));
+    assert_eq!(passes, ["reader", "writer"], "what keeps them out");
 }
 
 #[test]

@@ -1,0 +1,685 @@
+//! The primitive and the model, told to do the same.
+//!
+//! A [`Case`] is a handful of tasks. The primitive runs it as threads, under loom or
+//! shuttle, and logs what it does. The model runs it as a scenario under a design,
+//! written out from the same steps or taken from the history; what its steps show is
+//! put in the primitive's words by [`Expectation`]. The engine's matcher asks whether
+//! the log is a history of the model.
+#![allow(dead_code, unreachable_pub)] // each test binary uses a part
+
+pub mod cases;
+pub mod loom_runs;
+pub mod shuttle_runs;
+
+use glock::Checked;
+use glock_engine::{Answer, Matcher, Seen};
+use glock_model::cluster::{Action, Cluster, State};
+use glock_model::design::{self, Library, source_from_bytes};
+use glock_model::event as told;
+use glock_model::mode::Mode as ModelMode;
+use glock_model::program::{NqFlags, Op as Instr, Program, Val};
+use glock_model::scenario::{Demand, LockObject, Page, Pte, Scenario};
+use glock_model::task::Wait;
+use glock_primitives::event::{Actor, Errno, Event, Log, Op, Outcome, Residency, Woken};
+use glock_primitives::{
+    AddressSpace, Config, Flags, Flavour, Join, Kernel, LockManager, LockSpace, Mode, Runtime,
+    Transfer, UserPage, Weakened,
+};
+use std::sync::Arc;
+
+/// One thing a task does with its file.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// `gfs2_glock_nq`, and sleep; a refused TRY skips the rest.
+    Nq(Mode, Flags),
+    /// `gfs2_glock_dq`, if it is still there.
+    Dq,
+    /// `gfs2_holder_allow_demote`.
+    Allow,
+    /// `gfs2_holder_disallow_demote`.
+    Disallow,
+}
+
+/// What a task does.
+#[derive(Clone, Copy, Debug)]
+pub enum Script {
+    /// These steps, on one file.
+    Steps(&'static [Step]),
+    /// A direct read of the file into these pages (file, page) of shared mappings.
+    Read(&'static [(u8, u8)]),
+}
+
+/// A task: node, file, and what it does.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskCase {
+    pub node: u8,
+    pub file: u8,
+    pub script: Script,
+}
+
+/// A task of steps.
+pub const fn task(node: u8, file: u8, steps: &'static [Step]) -> TaskCase {
+    TaskCase {
+        node,
+        file,
+        script: Script::Steps(steps),
+    }
+}
+
+/// A task that reads.
+pub const fn read(node: u8, file: u8, buffer: &'static [(u8, u8)]) -> TaskCase {
+    TaskCase {
+        node,
+        file,
+        script: Script::Read(buffer),
+    }
+}
+
+/// A handful of tasks.
+#[derive(Clone, Copy)]
+pub struct Case {
+    pub name: &'static str,
+    pub kernel: Kernel,
+    pub nodes: u8,
+    pub files: u8,
+    pub pages: u8,
+    /// Local mount or cluster.
+    pub lock: LockManager,
+    /// Is there a minimum hold time? Each demand is then followed by its end.
+    pub hold_time: bool,
+    pub initial: fn(u8, u8) -> Mode,
+    pub tasks: &'static [TaskCase],
+    /// Demands from outside, by a thread of its own: node, file, mode.
+    pub demands: &'static [(u8, u8, Mode)],
+    /// How the tasks that read do it.
+    pub flavour: Flavour,
+    /// Rounds after which they give up, which the model never does.
+    pub rounds: u32,
+}
+
+/// A local case of one file whose node owns EX.
+pub const LOCAL: Case = Case {
+    name: "",
+    kernel: Kernel::V512,
+    nodes: 1,
+    files: 1,
+    pages: 0,
+    lock: LockManager::Nolock,
+    hold_time: false,
+    initial: |_, _| Mode::Ex,
+    tasks: &[],
+    demands: &[],
+    flavour: Flavour::Base,
+    rounds: 3,
+};
+
+// ---- the primitive ------------------------------------------------------------
+
+/// What a task that runs steps does while it holds a file's glock.
+pub type InsideIt = Arc<dyn Fn(u8, Mode) + Send + Sync>;
+
+/// Runs a case as threads, inside loom, shuttle or nothing; its first task, or its
+/// environment, in this thread.
+pub fn execute<R: Runtime>(
+    case: &'static Case,
+    weakened: Option<Weakened>,
+    log: &Arc<Log>,
+    inside: InsideIt,
+) {
+    let space = LockSpace::<R>::new(Config {
+        nodes: case.nodes,
+        files: case.files,
+        pages: case.pages,
+        tasks: case.tasks.len() as u8,
+        kernel: case.kernel,
+        lock: case.lock,
+        hold_time: case.hold_time,
+        initial: case.initial,
+        sink: Some(log.clone()),
+        weakened,
+    });
+    let worker = space.start_worker();
+    let here = usize::from(case.demands.is_empty());
+    let threads: Vec<_> = (here..case.tasks.len())
+        .map(|id| {
+            let (space, inside) = (space.clone(), inside.clone());
+            R::spawn(move || run_task(case, &space, id as u8, &inside))
+        })
+        .collect();
+    for &(node, file, mode) in case.demands {
+        space.demand(node, file, mode);
+        if case.hold_time {
+            space.hold_expires(node, file);
+        }
+    }
+    if here == 1 {
+        run_task(case, &space, 0, &inside);
+    }
+    threads.into_iter().for_each(Join::join);
+    worker.stop();
+    for node in 0..case.nodes {
+        for file in 0..case.files {
+            assert_eq!(space.queued(node, file), (0, 0), "somebody is left behind");
+        }
+    }
+}
+
+fn run_task<R: Runtime>(case: &'static Case, space: &Arc<LockSpace<R>>, id: u8, inside: &InsideIt) {
+    let spec = &case.tasks[id as usize];
+    let task = space.task(id, spec.node);
+    match spec.script {
+        Script::Steps(steps) => {
+            let mut held = None;
+            for step in steps {
+                match *step {
+                    Step::Nq(mode, flags) => {
+                        let ticket = space.enqueue(&task, spec.file, mode, flags);
+                        let ticket = ticket.expect("no recursion in the case");
+                        if ticket.wait().is_err() {
+                            return;
+                        }
+                        inside(spec.file, mode);
+                        held = Some(ticket);
+                    }
+                    Step::Dq => drop(held.take()),
+                    Step::Allow => _ = held.as_ref().map(|t| t.allow_demote()),
+                    Step::Disallow => _ = held.as_ref().map(|t| t.disallow_demote()),
+                }
+            }
+        }
+        Script::Read(buffer) => {
+            let mm = AddressSpace::new(space, spec.node);
+            let buffer: Vec<UserPage> = buffer.iter().map(|b| mm.map_shared(b.0, b.1)).collect();
+            let mut transfer = Transfer::new(space, &mm, &task, spec.file, &buffer, case.flavour);
+            transfer.rounds = Some(case.rounds);
+            let report = transfer.run(Mode::Df, || (), |file, user| *user = file);
+            report.expect("no recursion in the case");
+        }
+    }
+}
+
+// ---- the model ----------------------------------------------------------------
+
+const ENTRIES: [&str; 4] = [
+    "direct_read",
+    "direct_write",
+    "buffered_read",
+    "buffered_write",
+];
+
+impl Case {
+    /// Is it about transfers?
+    fn reads(&self) -> bool {
+        self.tasks
+            .iter()
+            .any(|t| matches!(t.script, Script::Read(_)))
+    }
+
+    /// The design the tasks run: one of the history, or their steps written out.
+    pub fn design(&self) -> Program {
+        if self.reads() {
+            let name = match self.flavour {
+                Flavour::Base => "base",
+                Flavour::SideChannel => "restart-hack",
+                Flavour::Errno => "restart-errno",
+                Flavour::FaultInRetry => "fault-in-retry",
+            };
+            let design = Library::builtin().load(name);
+            return design.unwrap_or_else(|e| panic!("{name}: {e}")).program;
+        }
+        let text = self.design_text();
+        let source = source_from_bytes("steps.design", text.as_bytes()).expect("readable");
+        let compiled = design::compile(&source, &Library::builtin());
+        let mut program = compiled
+            .unwrap_or_else(|why| panic!("{text}\n{why:?}"))
+            .program;
+        use glock_model::program::{MayGrant, TryRule, WeakRule};
+        let kernel = &mut program.kernel;
+        (kernel.may_grant, kernel.try_rule, kernel.weak) = match self.kernel {
+            Kernel::V512 => (MayGrant::V512, TryRule::V512, WeakRule::V516),
+            Kernel::V516 => (MayGrant::V516, TryRule::V512, WeakRule::V516),
+            Kernel::V60 => (MayGrant::V516, TryRule::V512, WeakRule::V60),
+            Kernel::V618 => (MayGrant::V516, TryRule::V618, WeakRule::V60),
+        };
+        program
+    }
+
+    fn design_text(&self) -> String {
+        let mut text = "design steps\n  extends base\n  kernel v5.16\n  \"Steps.\"\n".to_owned();
+        for (spec, entry) in self.tasks.iter().zip(ENTRIES) {
+            let Script::Steps(steps) = spec.script else {
+                continue;
+            };
+            text += &format!("\n{entry}(file, iter):\n");
+            let mut refusable = false;
+            let weak = steps.iter().any(|s| matches!(s, Step::Allow));
+            for step in steps {
+                let line = match step {
+                    Step::Nq(mode, flags) => {
+                        let mut line = format!("gfs2_glock_nq file {mode}");
+                        if flags.has(Flags::TRY) {
+                            line += " try";
+                        }
+                        if flags.has(Flags::TRY_1CB) {
+                            line += " try_1cb";
+                        }
+                        if flags.has(Flags::ANY) {
+                            line += " any";
+                        }
+                        if flags.is_try() {
+                            refusable = true;
+                            line += " else out";
+                        }
+                        line
+                    }
+                    Step::Dq if weak => "if gfs2_holder_queued file gfs2_glock_dq file".into(),
+                    Step::Dq => "gfs2_glock_dq file".into(),
+                    Step::Allow => "gfs2_holder_allow_demote file".into(),
+                    Step::Disallow => "gfs2_holder_disallow_demote file".into(),
+                };
+                text += &format!("        {line}\n");
+            }
+            if refusable {
+                text += "out:\n";
+            }
+            text += "        return 0\n";
+        }
+        text
+    }
+
+    /// The same as a scenario of the model.
+    pub fn scenario(&self) -> Scenario {
+        let mut text = format!("description = \"{}\"\nnodes = {}\n", self.name, self.nodes);
+        let lock = match self.lock {
+            LockManager::Nolock => "nolock",
+            LockManager::Dlm => "dlm",
+        };
+        text += &format!("lock = \"{lock}\"\n");
+        for f in 0..self.files {
+            text += &format!("[files.F{}]\npages = {}\n", f + 1, self.pages.max(1));
+        }
+        for (i, (spec, entry)) in self.tasks.iter().zip(ENTRIES.iter().cycle()).enumerate() {
+            let (op, buffer) = match spec.script {
+                Script::Steps(_) => (*entry, "{ anon = \"present\" }".to_owned()),
+                Script::Read(buffer) => {
+                    let page = |b: &(u8, u8)| {
+                        format!(
+                            "{{ shared = \"F{}\", page = {}, pte = [\"none\"] }}",
+                            b.0 + 1,
+                            b.1
+                        )
+                    };
+                    let pages: Vec<String> = buffer.iter().map(page).collect();
+                    ("direct_read", pages.join(", "))
+                }
+            };
+            text += &format!(
+                "[[tasks]]\nname = \"P{i}\"\nnode = {}\nop = \"{op}\"\nfile = \"F{}\"\nbuffer = [{buffer}]\n",
+                spec.node + 1,
+                spec.file + 1
+            );
+        }
+        let mut scenario =
+            Scenario::from_toml(&text, "case.toml").unwrap_or_else(|e| panic!("{text}\n{e:?}"));
+        self.adjust(&mut scenario);
+        scenario
+    }
+
+    /// What the primitive does not do, or always does, and no step of a task shows.
+    fn adjust(&self, scenario: &mut Scenario) {
+        scenario.lock_object = vec![LockObject::Absent];
+        scenario.hold_time = self.hold_time;
+        for (f, file) in scenario.files.iter_mut().enumerate() {
+            let mode = |n| model_mode((self.initial)(n as u8, f as u8));
+            file.modes = (0..self.nodes as usize).map(|n| vec![mode(n)]).collect();
+            file.cached.iter_mut().for_each(|c| *c = vec![Page::Absent]);
+        }
+        for v in &mut scenario.vpages {
+            if v.kind.backing().is_some() {
+                v.initial = vec![Pte::None];
+            }
+        }
+        let demand = |&(node, file, mode): &(u8, u8, Mode)| Demand {
+            node,
+            file,
+            mode: model_mode(mode),
+            budget: 1,
+        };
+        scenario.events.demands = self.demands.iter().map(demand).collect();
+        let switches = &mut scenario.switches;
+        // Every step on its own: the primitive's critical sections are as small.
+        switches.fusion = false;
+        switches.release_fusion = false;
+        switches.message_fusion = false;
+        // It has no read I/O for which to drop mmap_lock.
+        switches.fault_retry = false;
+    }
+
+    /// The model of the case.
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(self.scenario(), self.design()).unwrap_or_else(|e| panic!("{e}"))
+    }
+}
+
+fn model_mode(mode: Mode) -> ModelMode {
+    ModelMode::from_bits(mode as u8)
+}
+
+fn mode_of(mode: ModelMode) -> Mode {
+    Mode::ALL[mode as usize]
+}
+
+fn residency(page: Page) -> Residency {
+    match page {
+        Page::Absent => Residency::Absent,
+        Page::Clean => Residency::Clean,
+        Page::Dirty => Residency::Dirty,
+    }
+}
+
+fn flags_of(flags: NqFlags) -> Flags {
+    let mut of = Flags::NONE;
+    for (bit, flag) in [
+        (NqFlags::TRY, Flags::TRY),
+        (NqFlags::TRY_1CB, Flags::TRY_1CB),
+        (NqFlags::ANY, Flags::ANY),
+    ] {
+        if flags.has(bit) {
+            of = of | flag;
+        }
+    }
+    of
+}
+
+/// The page of a `page_mkwrite` that found nothing: the model does not say which.
+const SOME_PAGE: u8 = u8::MAX;
+
+/// Does what was observed fit what the model shows?
+pub fn fits(shown: &Event, observed: &Event) -> bool {
+    match (shown.op, observed.op) {
+        (
+            Op::Mkwrite {
+                page: SOME_PAGE,
+                found,
+            },
+            Op::Mkwrite { found: seen, .. },
+        ) => found == seen && (shown.actor, shown.file) == (observed.actor, observed.file),
+        _ => shown == observed,
+    }
+}
+
+/// What a step of the model shows, in the primitive's words.
+pub struct Expectation<'a> {
+    cluster: &'a Cluster,
+    /// Tasks that run steps do not say that they return.
+    returns: bool,
+}
+
+impl<'a> Expectation<'a> {
+    pub fn new(case: &Case, cluster: &'a Cluster) -> Self {
+        Expectation {
+            cluster,
+            returns: case.reads(),
+        }
+    }
+
+    /// The events of a step; at most one that shows.
+    pub fn shown(&self, before: &State, action: &Action, after: &State) -> Option<Event> {
+        let mut inside = Vec::new();
+        self.cluster.step(before, *action, &mut inside)?;
+        let scenario = self.cluster.scenario();
+        match *action {
+            Action::Task { task, .. } => {
+                let node = scenario.node_of(task as usize) as u8;
+                self.by_task(before, after, task, node, &inside)
+            }
+            Action::Worker { node, .. } | Action::Deliver { node, .. } => work(node, &inside),
+            Action::Expire { node, file } => Some(Event {
+                actor: Actor::Outside,
+                node,
+                file,
+                op: Op::HoldExpired,
+            }),
+            Action::Demand { demand } => {
+                let d = &scenario.events.demands[demand as usize];
+                Some(Event {
+                    actor: Actor::Outside,
+                    node: d.node,
+                    file: d.file,
+                    op: Op::Demand {
+                        mode: mode_of(d.mode),
+                    },
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn by_task(
+        &self,
+        before: &State,
+        after: &State,
+        task: u8,
+        node: u8,
+        inside: &[told::Event],
+    ) -> Option<Event> {
+        let event = |file, op| {
+            Some(Event {
+                actor: Actor::Task(task),
+                node,
+                file,
+                op,
+            })
+        };
+        let spec = &self.cluster.scenario().tasks[task as usize];
+        if let Some((file, op)) = self.in_handler(before, after, task, node) {
+            return event(file, op);
+        }
+        for e in inside {
+            match *e {
+                told::Event::Queue {
+                    file, mode, flags, ..
+                } => return event(file, enqueue(task, mode, flags, inside)),
+                told::Event::Wake { file, granted, .. } => {
+                    return event(file, Op::Wake { granted });
+                }
+                told::Event::Dequeue { file, mode, .. } => {
+                    let mode = mode_of(mode);
+                    return event(file, Op::Dequeue { mode });
+                }
+                told::Event::MayDemote { file, weak, .. } => {
+                    let queue = &before.nodes[node as usize].glocks[file as usize].queue;
+                    let found = queue
+                        .as_slice()
+                        .iter()
+                        .any(|h| h.task == task && h.granted && h.weak != weak);
+                    return event(file, Op::MayDemote { weak, found });
+                }
+                told::Event::NoFault { vpage, .. } => {
+                    let at = spec.buffer.iter().position(|v| *v == vpage)?;
+                    return event(spec.file, Op::NoFault { index: at as u8 });
+                }
+                told::Event::Transfer { index, page, .. } => {
+                    return event(spec.file, Op::Transfer { index, page });
+                }
+                told::Event::Return { value, .. } if self.returns => {
+                    let result = match value {
+                        Val::EFAULT => Err(Errno::Efault),
+                        Val::EBUSY => Err(Errno::Ebusy),
+                        _ => Ok(value.as_size().unwrap_or(u8::MAX)),
+                    };
+                    return event(spec.file, Op::Return { result });
+                }
+                _ => {}
+            }
+        }
+        work(node, inside)
+    }
+
+    /// A step of a fault handler that is about a page.
+    fn in_handler(&self, before: &State, after: &State, task: u8, node: u8) -> Option<(u8, Op)> {
+        let ctx = self.cluster.ctx(node as usize);
+        let (was, is) = (&before.nodes[node as usize], &after.nodes[node as usize]);
+        let t = &was.tasks[task as usize];
+        if !t.nested() || t.wait != Wait::No {
+            return None;
+        }
+        let file = was.frame_file(&ctx, task as usize);
+        let pages = 0..ctx.scenario.files[file].pages as usize;
+        let locked = pages
+            .into_iter()
+            .find(|&q| is.page_lock_owner(&ctx, file, q) == Some(task as usize));
+        let found = |q: usize| residency(was.pages[file][q]);
+        let op = match (ctx.program.code[t.nested_pc as usize].op, locked) {
+            (Instr::FilemapFault { .. }, Some(q)) => Op::Fill {
+                page: q as u8,
+                found: found(q),
+            },
+            (Instr::DirtyPage { .. }, Some(q)) => Op::Mkwrite {
+                page: q as u8,
+                found: found(q),
+            },
+            (Instr::DirtyPage { .. }, None) => Op::Mkwrite {
+                page: SOME_PAGE,
+                found: Residency::Absent,
+            },
+            _ => return None,
+        };
+        Some((file as u8, op))
+    }
+}
+
+/// A request, and what became of it and of others in the same critical section.
+fn enqueue(task: u8, mode: ModelMode, flags: NqFlags, inside: &[told::Event]) -> Op {
+    let mut woken = woken(inside);
+    let own = 1 << task;
+    let slept = |e: &told::Event| matches!(e, told::Event::Sleep { .. });
+    let trapped = |e: &told::Event| matches!(e, told::Event::Recursion { .. });
+    let outcome = if inside.iter().any(trapped) {
+        Outcome::Recursion
+    } else if woken.failed & own != 0 {
+        Outcome::Failed
+    } else if inside.iter().any(slept) {
+        Outcome::Waiting
+    } else {
+        Outcome::Granted
+    };
+    woken.granted &= !own;
+    woken.failed &= !own;
+    Op::Enqueue {
+        mode: mode_of(mode),
+        flags: flags_of(flags),
+        outcome,
+        woken,
+    }
+}
+
+fn woken(inside: &[told::Event]) -> Woken {
+    let mut woken = Woken::default();
+    for e in inside {
+        match *e {
+            told::Event::Promote { task, .. } => woken.granted |= 1 << task,
+            told::Event::TryFailed { task, .. } => woken.failed |= 1 << task,
+            _ => {}
+        }
+    }
+    woken
+}
+
+/// Somebody's wait ended in a glock's work.
+fn work(node: u8, inside: &[told::Event]) -> Option<Event> {
+    let woken = woken(inside);
+    let file = inside.iter().find_map(|e| match *e {
+        told::Event::Promote { file, .. } | told::Event::TryFailed { file, .. } => Some(file),
+        _ => None,
+    })?;
+    Some(Event {
+        actor: Actor::Work,
+        node,
+        file,
+        op: Op::Work { woken },
+    })
+}
+
+// ---- both ---------------------------------------------------------------------
+
+/// A log that is no history of the model.
+#[derive(Clone, Debug)]
+pub struct Mismatch {
+    /// The number of the execution.
+    pub execution: usize,
+    /// What was observed up to the first event that does not fit, which is the last.
+    pub observed: Vec<Event>,
+    /// What the model would have allowed instead.
+    pub allowed: Vec<Event>,
+}
+
+impl std::fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "execution {} is no history of the model:",
+            self.execution
+        )?;
+        for e in &self.observed {
+            writeln!(f, "  {e}")?;
+        }
+        writeln!(f, "The last does not fit. Allowed were:")?;
+        for e in &self.allowed {
+            writeln!(f, "  {e}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What matching came to.
+#[derive(Clone, Debug, Default)]
+pub struct Matched {
+    pub executions: usize,
+    /// Different logs among them.
+    pub different: usize,
+    /// Events in the different logs.
+    pub events: usize,
+    pub seconds: f64,
+    pub mismatch: Option<Mismatch>,
+}
+
+/// Asks of every log whether it is a history of the model: each different one once, in
+/// the order in which the executions came.
+pub fn match_all(case: &Case, executions: &[(usize, Vec<Event>)], total: usize) -> Matched {
+    let cluster = case.cluster();
+    let checked = Checked(&cluster);
+    let expectation = Expectation::new(case, &cluster);
+    let view = |before: &State, action: &Action, after: &State, seen: &mut Vec<Seen<Event>>| {
+        seen.extend(expectation.shown(before, action, after).map(|e| (0, e)));
+    };
+    let mut matcher = Matcher::new(&checked, view).expect("a model with a beginning");
+    let began = std::time::Instant::now();
+    let mut matched = Matched {
+        executions: total,
+        different: executions.len(),
+        ..Default::default()
+    };
+    for (execution, log) in executions {
+        matched.events += log.len();
+        match matcher.follow(&[log], fits) {
+            Answer::Accepted => {}
+            Answer::Rejected { farthest } => {
+                let allowed = matcher.allowed();
+                matched.mismatch = Some(Mismatch {
+                    execution: *execution,
+                    observed: log[..=farthest[0].min(log.len() - 1)].to_vec(),
+                    allowed: allowed
+                        .iter()
+                        .flat_map(|a| &a.events)
+                        .map(|e| e.1)
+                        .collect(),
+                });
+                break;
+            }
+            Answer::Unknown(why) => panic!("{}: {why}", case.name),
+        }
+    }
+    matched.seconds = began.elapsed().as_secs_f64();
+    matched
+}

@@ -1,0 +1,106 @@
+//! Larger cases of the primitive under random schedules: every execution is a history
+//! of the model, and what fails can be run again from one string.
+//!
+//! A binary of its own: shuttle's panic hook and loom's do not go together.
+
+mod primitive;
+
+use glock_primitives::Weakened;
+use glock_primitives::event::{Op, refusals};
+use primitive::shuttle_runs::{Chosen, explore, replay, schedule_of};
+use primitive::{Case, cases};
+
+/// Each case of those below with each scheduler.
+const EXECUTIONS: usize = 1150;
+
+/// The cases that deadlock by design.
+fn deadlocks(case: &Case) -> bool {
+    [&cases::RACE_BASE, &cases::RACE_NODES_BASE]
+        .iter()
+        .any(|c| c.name == case.name)
+}
+
+#[test]
+fn every_execution_is_a_history_of_the_model() {
+    let (mut executions, mut different, mut events, mut seconds) = (0, 0, 0, 0.0);
+    for case in cases::ALL.iter().filter(|c| !deadlocks(c)) {
+        for (seed, chosen) in (1..).zip(Chosen::ALL) {
+            let runs = explore(case, chosen, seed, EXECUTIONS, None);
+            if let Some(f) = &runs.failure {
+                panic!(
+                    "{} {chosen:?}: {}\n{}{}",
+                    case.name, f.why, f.waits, f.schedule
+                );
+            }
+            assert_eq!(runs.total, EXECUTIONS, "{}: cut short", case.name);
+            let matched = runs.matched(case);
+            if let Some(m) = matched.mismatch {
+                let schedule = schedule_of(case, chosen, seed, m.execution, None);
+                panic!("{} {chosen:?}: {m}schedule: {schedule}", case.name);
+            }
+            executions += matched.executions;
+            different += matched.different;
+            events += matched.events;
+            seconds += matched.seconds;
+        }
+    }
+    println!(
+        "{executions} executions, {different} different logs, {events} events matched in \
+         {seconds:.2} s"
+    );
+    assert!(executions >= 100_000);
+}
+
+#[test]
+fn the_rfc_starts_over_for_ever_beside_an_idle_owner_whatever_the_schedule() {
+    let case = &cases::IDLE_FLAG;
+    for (seed, chosen) in (1..).zip(Chosen::ALL) {
+        let runs = explore(case, chosen, seed, 200, None);
+        assert!(runs.failure.is_none() && runs.total == 200);
+        for log in runs.first.keys() {
+            let returned = log.iter().any(|e| matches!(e.op, Op::Return { .. }));
+            assert!(!returned, "{chosen:?}: it got through");
+            assert_eq!(
+                refusals(log),
+                "task 0 was refused glock n0 f1 (SH|TRY) 25 times in a row; \
+                 on its node nobody held it\n"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_deadlock_of_base_is_found_and_runs_again_from_its_schedule() {
+    for case in [&cases::RACE_BASE, &cases::RACE_NODES_BASE] {
+        let runs = explore(case, Chosen::Random, 1, 10_000, None);
+        let failure = runs.failure.expect("the race deadlocks");
+        println!("{}: {}\n{}", case.name, failure.why, failure.waits);
+        println!("schedule: {}", failure.schedule);
+        assert!(failure.why.contains("deadlock"), "{}", failure.why);
+        for part in [
+            "task 0 waits for glock",
+            "task 1 waits for glock",
+            "held",
+            "deadlock: task",
+        ] {
+            assert!(failure.waits.contains(part), "{part}:\n{}", failure.waits);
+        }
+        assert_eq!(replay(case, &failure.schedule, None), failure.events);
+    }
+}
+
+#[test]
+fn a_sleeper_that_does_not_look_again_is_woken_for_another_request() {
+    let case = &cases::TURNS;
+    let part = Some(Weakened::SleptOnce);
+    let runs = explore(case, Chosen::Random, 1, 5_000, part);
+    // Two holders of EX may also leave a request nobody looks at any more.
+    let mut logs: Vec<_> = runs.first.into_iter().map(|(log, n)| (n, log)).collect();
+    logs.extend(runs.failure.map(|f| (f.execution, f.events)));
+    logs.sort_by_key(|l| l.0);
+    let found = primitive::match_all(case, &logs, logs.len()).mismatch;
+    let found = found.expect("a wake-up for nothing");
+    println!("{found}");
+    let woken = found.observed.last().expect("not empty").op;
+    assert_eq!(woken, Op::Wake { granted: true });
+}
