@@ -683,3 +683,67 @@ pub fn match_all(case: &Case, executions: &[(usize, Vec<Event>)], total: usize) 
     matched.seconds = began.elapsed().as_secs_f64();
     matched
 }
+
+/// Of what the model shows, how much real executions did.
+#[derive(Clone, Debug, Default)]
+pub struct Covered {
+    /// Continuations the model allows after some beginning of a real log.
+    pub allowed: usize,
+    /// Of these, those that a real log has.
+    pub observed: usize,
+    /// Those that none has: the first few, with what came before.
+    pub missing: Vec<(Vec<Event>, Event)>,
+}
+
+/// How many of the missing are kept.
+const TOLD: usize = 3;
+
+/// After every beginning of a real log: which events does the model allow next, and
+/// which of them come next in some log?
+pub fn covered<'a>(case: &Case, logs: impl Iterator<Item = &'a Vec<Event>>) -> Covered {
+    let cluster = case.cluster();
+    let checked = Checked(&cluster);
+    let expectation = Expectation::new(case, &cluster);
+    let view = |before: &State, action: &Action, after: &State, seen: &mut Vec<Seen<Event>>| {
+        seen.extend(expectation.shown(before, action, after).map(|e| (0, e)));
+    };
+    let mut matcher = Matcher::new(&checked, view).expect("a model with a beginning");
+    let mut next: std::collections::BTreeMap<Vec<String>, (Vec<Event>, Vec<Event>)> =
+        std::collections::BTreeMap::new();
+    for log in logs {
+        for end in 0..=log.len() {
+            // By its text, so that the order does not depend on a hash.
+            let key = log[..end].iter().map(ToString::to_string).collect();
+            let entry = next
+                .entry(key)
+                .or_insert_with(|| (log[..end].to_vec(), Vec::new()));
+            if let Some(e) = log.get(end)
+                && !entry.1.contains(e)
+            {
+                entry.1.push(*e);
+            }
+        }
+    }
+    let mut covered = Covered::default();
+    for (beginning, observed) in next.values() {
+        let answer = matcher.follow(&[beginning], fits);
+        assert!(answer.is_accepted(), "{}: {answer:?}", case.name);
+        let mut allowed: Vec<Event> = Vec::new();
+        for a in matcher.allowed() {
+            for (_, e) in a.events {
+                if !allowed.contains(&e) {
+                    allowed.push(e);
+                }
+            }
+        }
+        for e in allowed {
+            covered.allowed += 1;
+            if observed.iter().any(|o| fits(&e, o)) {
+                covered.observed += 1;
+            } else if covered.missing.len() < TOLD {
+                covered.missing.push((beginning.clone(), e));
+            }
+        }
+    }
+    covered
+}

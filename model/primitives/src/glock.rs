@@ -99,6 +99,7 @@ pub(crate) struct Todo<R: Runtime> {
 }
 
 impl<R: Runtime> Todo<R> {
+    #[inline]
     pub(crate) fn new() -> Self {
         Todo {
             woken: Woken::default(),
@@ -106,6 +107,12 @@ impl<R: Runtime> Todo<R> {
             work: false,
             xmote: None,
         }
+    }
+
+    /// Is nothing left to do?
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wake.is_empty() && !self.work && self.xmote.is_none()
     }
 
     /// Wakes the sleepers: sets the flag, then wakes, with the spinlock dropped.
@@ -189,7 +196,7 @@ impl<R: Runtime> Glock<R> {
             invalidating: false,
             lck_flags: Flags::NONE,
             reply: None,
-            queue: Vec::new(),
+            queue: Vec::with_capacity(8),
             serials: 0,
             poisoned: false,
         }
@@ -244,7 +251,24 @@ impl<R: Runtime> Glock<R> {
 
     /// `add_to_queue` and `run_queue` (Q3 to Q8). The serial tells the entry, if one is
     /// left; the waiter, if it waits.
+    #[inline]
     pub(crate) fn nq(
+        &mut self,
+        rules: &Rules,
+        task: u8,
+        mode: Mode,
+        flags: Flags,
+        todo: &mut Todo<R>,
+    ) -> (Nq, u64, Option<Arc<Waiter<R>>>) {
+        if self.queue.is_empty() && self.is_free(mode) {
+            // What all of what follows comes to if nothing is in the way.
+            let serial = self.push(task, mode, flags, true);
+            return (Nq::Granted, serial, None);
+        }
+        self.nq_slow(rules, task, mode, flags, todo)
+    }
+
+    fn nq_slow(
         &mut self,
         rules: &Rules,
         task: u8,
@@ -262,17 +286,7 @@ impl<R: Runtime> Glock<R> {
             self.run_queue(rules, true, todo);
             return (Nq::Failed, 0, None);
         }
-        self.serials += 1;
-        let serial = self.serials;
-        self.queue.push(Holder {
-            serial,
-            task,
-            mode,
-            flags,
-            granted: false,
-            weak: false,
-            waiter: None,
-        });
+        let serial = self.push(task, mode, flags, false);
         self.run_queue(rules, true, todo);
         let Some(own) = self.queue.iter_mut().find(|h| h.serial == serial) else {
             todo.woken.failed &= !(1 << task);
@@ -285,6 +299,28 @@ impl<R: Runtime> Glock<R> {
         let waiter = Arc::new(Waiter::new());
         own.waiter = Some(waiter.clone());
         (Nq::Waiting, serial, Some(waiter))
+    }
+
+    /// Is nothing under way or asked for, and does the node's mode do?
+    #[inline]
+    fn is_free(&self, mode: Mode) -> bool {
+        let busy = self.lock || self.demote || self.invalidating;
+        !busy && (self.state == mode || self.state == Mode::Ex)
+    }
+
+    #[inline]
+    fn push(&mut self, task: u8, mode: Mode, flags: Flags, granted: bool) -> u64 {
+        self.serials += 1;
+        self.queue.push(Holder {
+            serial: self.serials,
+            task,
+            mode,
+            flags,
+            granted,
+            weak: false,
+            waiter: None,
+        });
+        self.serials
     }
 
     /// Does a TRY request fail before it is queued (Q6, Q6b)?
@@ -402,7 +438,20 @@ impl<R: Runtime> Glock<R> {
 
     /// `gfs2_glock_dq` (Q17) of the entry with this serial. False if it is not there:
     /// a weak holder that was taken away.
+    #[inline]
     pub(crate) fn dq(&mut self, rules: &Rules, serial: u64, todo: &mut Todo<R>) -> Option<Mode> {
+        if let [only] = &self.queue[..]
+            && only.serial == serial
+            && !(self.lock || self.demote || self.pending_demote)
+        {
+            let mode = only.mode;
+            self.queue.pop(); // nobody waits, nobody asked
+            return Some(mode);
+        }
+        self.dq_slow(rules, serial, todo)
+    }
+
+    fn dq_slow(&mut self, rules: &Rules, serial: u64, todo: &mut Todo<R>) -> Option<Mode> {
         let at = self.queue.iter().position(|h| h.serial == serial)?;
         let mode = self.queue[at].mode;
         let granted = self.queue[at].granted;

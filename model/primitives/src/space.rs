@@ -305,6 +305,7 @@ impl<R: Runtime> LockSpace<R> {
         })
     }
 
+    #[inline]
     pub(crate) fn inode(&self, node: u8, file: u8) -> &Inode<R> {
         &self.inodes[node as usize * self.config.files as usize + file as usize]
     }
@@ -332,6 +333,7 @@ impl<R: Runtime> LockSpace<R> {
     ///
     /// # Panics
     /// If the mode is [`Mode::Un`], or there is no such file.
+    #[inline]
     pub fn enqueue(
         self: &Arc<Self>,
         task: &Task,
@@ -427,7 +429,15 @@ impl<R: Runtime> LockSpace<R> {
     // ---- what follows a critical section ----------------------------------
 
     /// Does what a critical section left to do.
-    fn finish(self: &Arc<Self>, node: u8, file: u8, mut todo: Todo<R>) {
+    #[inline]
+    fn finish(self: &Arc<Self>, node: u8, file: u8, todo: Todo<R>) {
+        if !todo.is_empty() {
+            self.do_rest(node, file, todo);
+        }
+    }
+
+    #[cold]
+    fn do_rest(self: &Arc<Self>, node: u8, file: u8, mut todo: Todo<R>) {
         loop {
             todo.wake(&self.rules);
             if std::mem::take(&mut todo.work) {
@@ -659,6 +669,7 @@ impl<R: Runtime> Ticket<'_, R> {
     ///
     /// # Panics
     /// If the ticket was dequeued.
+    #[inline]
     pub fn wait(&self) -> Result<(), Refused> {
         loop {
             if let Some(outcome) = self.poll() {
@@ -677,6 +688,7 @@ impl<R: Runtime> Ticket<'_, R> {
     ///
     /// # Panics
     /// If the ticket was dequeued.
+    #[inline]
     pub fn poll(&self) -> Option<Result<(), Refused>> {
         match self.state.get() {
             State::Gone => panic!("the ticket was dequeued"),
@@ -718,9 +730,10 @@ impl<R: Runtime> Ticket<'_, R> {
         }
     }
 
+    #[inline]
     fn unless_poisoned(&self) -> Result<(), Refused> {
         if self.poisoned.get() {
-            self.leave();
+            self.leave(false);
             return Err(Refused::Poisoned);
         }
         Ok(())
@@ -732,25 +745,28 @@ impl<R: Runtime> Ticket<'_, R> {
     /// [`Misuse::NotOwner`] for another task, [`Misuse::StillWaiting`] before
     /// [`Ticket::wait`] has returned, [`Misuse::NotQueued`] the second time, or after
     /// the holder was taken away while it was weak. Nothing was changed then.
+    #[inline]
     pub fn dequeue(&self, task: &Task) -> Result<(), Misuse> {
         if task.id != self.task {
             return Err(Misuse::NotOwner);
         }
         match self.state.get() {
             State::Waiting => Err(Misuse::StillWaiting),
-            State::Granted if self.leave() => Ok(()),
+            State::Granted if self.leave(false) => Ok(()),
             _ => Err(Misuse::NotQueued),
         }
     }
 
-    /// Takes the entry out of the queue. False if it was not there any more.
-    fn leave(&self) -> bool {
+    /// Takes the entry out of the queue, in a panic or not. False if it was not there
+    /// any more.
+    #[inline]
+    fn leave(&self, panics: bool) -> bool {
         let waiting = self.state.replace(State::Gone) == State::Waiting;
         let mut todo = Todo::new();
         let left = self.space.inode(self.node, self.file).glock.with(|gl| {
             let left = gl.dq(&self.space.rules, self.serial, &mut todo);
             if let Some(mode) = left {
-                gl.poisoned |= mode == Mode::Ex && !waiting && std::thread::panicking();
+                gl.poisoned |= panics && mode == Mode::Ex && !waiting;
                 let op = match waiting {
                     true => Op::Withdraw,
                     false => Op::Dequeue { mode },
@@ -811,9 +827,10 @@ impl<R: Runtime> Ticket<'_, R> {
 }
 
 impl<R: Runtime> Drop for Ticket<'_, R> {
+    #[inline]
     fn drop(&mut self) {
         if matches!(self.state.get(), State::Waiting | State::Granted) {
-            self.leave();
+            self.leave(std::thread::panicking());
         }
     }
 }
