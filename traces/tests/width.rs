@@ -2,14 +2,13 @@
 
 mod support;
 
-use glock_model::design;
 use glock_model::property::Property;
 use glock_model::scenario::Library;
 use glock_traces::{
     Actor, COMMIT_WIDTH, DesignLines, History, Style, WIDTH, closing, describe_state,
 };
 use proptest::prelude::*;
-use support::{every_start, in_small_steps, walk};
+use support::{designs_for, every_start, in_small_steps, walk};
 
 fn squeezed(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()
@@ -50,10 +49,9 @@ proptest! {
     ) {
         let library = Library::builtin();
         let names: Vec<&str> = library.names().collect();
-        let designs = design::Library::builtin();
-        let designs = designs.names();
-        let design = designs[design.index(designs.len())];
         let scenario = names[scenario.index(names.len())];
+        let designs = designs_for(scenario);
+        let design = designs[design.index(designs.len())].as_str();
         let cluster = match small_steps {
             true => in_small_steps(scenario, design),
             false => every_start(scenario, design),
@@ -74,7 +72,7 @@ fn calls_are_told_before_what_they_do() {
         x as u8
     };
     for name in Library::builtin().names() {
-        for design in design::Library::builtin().names() {
+        for design in &designs_for(name) {
             for cluster in [every_start(name, design), in_small_steps(name, design)] {
                 let choices: Vec<u8> = (0..100).map(|_| random()).collect();
                 let history = walk(&cluster, random() as usize, &choices);

@@ -6,7 +6,7 @@
 //! supplies the executions.
 
 use glock_primitives::{
-    Config, Flag, Flags, Join, LockSpace, Loom, Mode, Refused, Runtime, Weakened,
+    Config, Flags, Join, LockSpace, Loom, Mode, Refused, Runtime, Weakened,
 };
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
 use std::collections::HashSet;

@@ -22,6 +22,18 @@ pub fn scenario(name: &str) -> Scenario {
     Library::builtin().load(name).expect("a known scenario")
 }
 
+/// The designs a scenario can run under: who appends needs one that speaks of it.
+pub fn designs_for(scenario_name: &str) -> Vec<String> {
+    let library = design::Library::builtin();
+    let appends = scenario(scenario_name).tasks.iter().any(|t| t.append);
+    let names = match appends {
+        true => library.steps(),
+        false => library.names(),
+    };
+    let speaks = |name: &&str| !appends || name.starts_with("append-");
+    names.into_iter().filter(speaks).map(String::from).collect()
+}
+
 /// The scenario under the design, each list of alternatives cut down to its first.
 pub fn first_start(name: &str, of_design: &str) -> Cluster {
     let mut scenario = scenario(name);
