@@ -375,6 +375,20 @@ fn a_matrix_is_a_page_with_the_histories_behind_it() {
 }
 
 #[test]
+fn a_report_leaves_no_doubt() {
+    let output = glock(&[
+        "report",
+        "-d",
+        "base",
+        "-s",
+        "race-direct-read",
+        "--compact",
+    ]);
+    assert_eq!(code(&output), 2);
+    assert!(squeezed(&output.stderr).contains("--compact does not go with a report"));
+}
+
+#[test]
 fn a_page_of_a_counterexample_stands_alone() {
     let (folder, path) = deadlock();
     let out = folder.path().join("x.html").display().to_string();

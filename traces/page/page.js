@@ -182,9 +182,9 @@ class View {
             h("colgroup", {}, h("col", { class: "number" }),
               this.history.lanes.map(i => h("col", { class: this.record.actors[i].kind }))),
             h("thead", {}, this.heads), this.rows)),
-        h("section", { class: "panel", "aria-label": "At the end" },
+        end.length ? h("section", { class: "panel", "aria-label": "At the end" },
           h("h2", {}, "At the end"),
-          h("div", { class: "closing mono" }, end.join("\n")))),
+          h("div", { class: "closing mono" }, end.join("\n"))) : ""),
       h("div", { class: "side" },
         data.live && panel("choices", "Possible steps", side.choices),
         panel("now", "This step", side.now),
@@ -558,12 +558,14 @@ function table() {
         ? h("span", { class: v.demanded ? "bad" : "dim" }, `${v.property} ${v.text}`)
         : h("a", { href: `#record=${v.record}`, class: v.demanded ? "bad" : "dim", title: v.text }, `${v.property}: ${v.text}`)),
       unknown.map(v => h("span", { title: v.text }, `${v.property}: unknown`)),
-      !violated.length && !unknown.length ? h("span", { class: "good", title: `${c.states} states` }, "holds") : "",
+      !violated.length && !unknown.length ? h("span", { class: "good", title: `${c.states} states` }, "all holds") : "",
       c.exhaustive ? "" : h("span", { class: "dim" }, "not every state was looked at"));
   };
+  const asked = [...new Set(cells.flatMap(c => c.verdicts.map(v => v.property)))];
   app.replaceChildren(
     h("header", {}, h("h1", {}, title),
-      h("p", { class: "dim" }, "Every violation leads to its history. What holds, holds in every state that can be reached within the bounds of the scenario.")),
+      h("p", {}, "Asked: " + asked.join(", ") + "."),
+      h("p", { class: "dim" }, "Every violation leads to its history. Where it says that all holds, all that was asked holds in every state that can be reached within the bounds of the scenario.")),
     h("div", { class: "grid", id: "matrix" }, h("div", { class: "tablebox" },
       h("table", { class: "report" },
         h("thead", { class: "report-head" }, h("tr", {}, h("th", { scope: "col" }, "design"), scenarios.map(s => h("th", { scope: "col" }, s)))),

@@ -4,12 +4,18 @@ use super::{CellArgs, Plan, STOP, Status, command, explore_all, status};
 use crate::catalog::Catalog;
 use crate::check::{Report, Verdict, count};
 use crate::matrix::Matrix as Cells;
+use crate::mistake::Mistake;
 use crate::output::Output;
 use crate::records;
 use glock_traces::{Matrix, MatrixCell, MatrixVerdict, Record, report};
 use miette::IntoDiagnostic;
 
 pub(super) fn write(catalog: &Catalog, args: &CellArgs) -> miette::Result<Status> {
+    if args.compact.is_some() {
+        return Err(Mistake::new("--compact does not go with a report")
+            .help("a page says that something holds without room for a doubt; leave it out")
+            .into());
+    }
     let plan = Plan::of(catalog, args, false)?;
     let mut output = match &args.out {
         Some(path) => Output::file(path, &STOP)?,
