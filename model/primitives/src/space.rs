@@ -368,7 +368,8 @@ impl<R: Runtime> LockSpace<R> {
             return Err(Misuse::Recursion);
         }
         let slept = nq == Nq::Waiting || todo.xmote.is_some();
-        let ticket = Ticket {
+        self.finish(task.node, file, todo);
+        Ok(Ticket {
             space: self,
             task: task.id,
             node: task.node,
@@ -384,9 +385,7 @@ impl<R: Runtime> LockSpace<R> {
             slept: Cell::new(slept),
             poisoned: Cell::new(poisoned),
             not_send: PhantomData,
-        };
-        self.finish(task.node, file, todo);
-        Ok(ticket)
+        })
     }
 
     /// Somebody outside the lock space wants the file in `mode`: the node shall make
@@ -569,6 +568,13 @@ impl<R: Runtime> LockSpace<R> {
         done
     }
 
+    /// Does one item of what is queued for the workers, in this thread: the `nth` from the
+    /// front. False if there is none. For tests that choose the order themselves.
+    pub fn work_one(self: &Arc<Self>, nth: usize) -> bool {
+        let item = self.queue.with(|q| q.items.remove(nth));
+        item.map(|item| self.run(item)).is_some()
+    }
+
     /// Workers return when nothing is queued any more.
     pub fn stop_workers(&self) {
         let sleepers = self.queue.with(|q| {
@@ -709,6 +715,15 @@ impl<R: Runtime> Ticket<'_, R> {
                     why => Some(self.wakes(why)),
                 }
             }
+        }
+    }
+
+    /// The outcome, if `gfs2_glock_nq` returned it without sleeping.
+    pub fn poll_at_once(&self) -> Option<bool> {
+        match self.state.get() {
+            State::Granted if !self.slept.get() => Some(true),
+            State::Failed if !self.slept.get() => Some(false),
+            _ => None,
         }
     }
 

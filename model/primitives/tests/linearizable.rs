@@ -5,9 +5,7 @@
 //! asks whether the calls can be put in an order that the specification allows. Loom
 //! supplies the executions.
 
-use glock_primitives::{
-    Config, Flags, Join, LockSpace, Loom, Mode, Refused, Runtime, Weakened,
-};
+use glock_primitives::{Config, Flags, Join, LockSpace, Loom, Mode, Refused, Runtime, Weakened};
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
