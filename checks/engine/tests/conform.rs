@@ -483,3 +483,43 @@ fn systems_that_do_not_tell_who_did_it_are_refused() {
         Err(Error::NoInitialState)
     ));
 }
+
+/// Two independent loops, one in each log: with or without interleaving them.
+#[test]
+fn parts_that_do_not_meet_need_not_be_interleaved() {
+    /// Each of two counts to 40 and shows every step in its own log.
+    struct Counts;
+    impl Model for Counts {
+        type State = [u8; 2];
+        type Action = usize;
+        fn init_states(&self) -> Vec<[u8; 2]> {
+            vec![[0; 2]]
+        }
+        fn actions(&self, at: &[u8; 2], actions: &mut Vec<usize>) {
+            actions.extend((0..2).filter(|&who| at[who] < 40));
+        }
+        fn next_state(&self, at: &[u8; 2], who: usize) -> Option<[u8; 2]> {
+            let mut next = *at;
+            next[who] += 1;
+            Some(next)
+        }
+    }
+    let system = Exact::new(Counts);
+    let view = |_: &[u8; 2], &who: &usize, after: &[u8; 2], seen: &mut Vec<Seen<u8>>| {
+        seen.push((who, after[who]));
+    };
+    let mut matcher = Matcher::new(&system, view)
+        .unwrap()
+        .in_parts(|&who| who as u32);
+    let log: Vec<u8> = (1..=40).collect();
+    let wrong: Vec<u8> = (1..30).chain(31..=40).collect();
+    for (other, accepted) in [(&log, true), (&wrong, false)] {
+        let logs = [&log[..], &other[..]];
+        let all = matcher.follow(&logs, PartialEq::eq);
+        let pairs = matcher.stats().pairs;
+        let alone = |next: &[Option<&u8>]| next.iter().position(Option::is_some).map(|n| n as u32);
+        let few = matcher.follow_by_parts(&logs, PartialEq::eq, alone);
+        assert_eq!((all.is_accepted(), few.is_accepted()), (accepted, accepted));
+        assert!(pairs > 1000 && matcher.stats().pairs <= 81);
+    }
+}

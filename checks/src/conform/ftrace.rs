@@ -163,11 +163,17 @@ impl Trace {
         let mut trace = Trace::default();
         let mut latest = 0;
         let mut sorted = true;
+        let lines = text.lines().count();
         for (index, line) in text.lines().enumerate() {
             let number = index + 1;
             trace.total = number;
             if line.trim().is_empty() {
                 continue;
+            }
+            // Numbers look whole wherever they are cut.
+            if number == lines && !text.ends_with('\n') {
+                trace.problem(number, Damage::CutOff);
+                break;
             }
             if let Some(comment) = line.trim_start().strip_prefix('#') {
                 trace.comment(number, comment);
@@ -188,13 +194,6 @@ impl Trace {
             } else {
                 trace.problem(number, Damage::Torn);
             }
-        }
-        let last_line_ends = text.is_empty() || text.ends_with('\n');
-        if let Some(last) = trace.problems.last_mut()
-            && !last_line_ends
-            && (last.line, last.what) == (trace.total, Damage::Torn)
-        {
-            last.what = Damage::CutOff;
         }
         if !sorted {
             trace.lines.sort_by_key(|line| line.time);

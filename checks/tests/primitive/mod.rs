@@ -747,3 +747,34 @@ pub fn covered<'a>(case: &Case, logs: impl Iterator<Item = &'a Vec<Event>>) -> C
     }
     covered
 }
+
+/// Every sequence of events the model shows, up to so many; true if these are all.
+pub fn words(case: &Case, most: usize) -> (Vec<Vec<Event>>, bool) {
+    let cluster = case.cluster();
+    let checked = Checked(&cluster);
+    let expectation = Expectation::new(case, &cluster);
+    let view = |before: &State, action: &Action, after: &State, seen: &mut Vec<Seen<Event>>| {
+        seen.extend(expectation.shown(before, action, after).map(|e| (0, e)));
+    };
+    let mut matcher = Matcher::new(&checked, view).expect("a model with a beginning");
+    let mut words: Vec<Vec<Event>> = vec![Vec::new()];
+    let mut at = 0;
+    while at < words.len() && words.len() < most {
+        let word = words[at].clone();
+        at += 1;
+        assert!(matcher.follow(&[&word], fits).is_accepted());
+        let mut next: Vec<Event> = Vec::new();
+        for e in matcher
+            .allowed()
+            .iter()
+            .flat_map(|a| &a.events)
+            .map(|e| e.1)
+        {
+            if !next.contains(&e) {
+                next.push(e);
+            }
+        }
+        words.extend(next.into_iter().map(|e| [&word[..], &[e]].concat()));
+    }
+    (words, at < most)
+}
