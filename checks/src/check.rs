@@ -149,9 +149,9 @@ pub struct Options<'a> {
     pub symmetry: bool,
     /// Save the search; for a single cell.
     pub saving: Option<Saving<'a>>,
-    /// Have workers share the search, one cell at a time, instead of [`threads`](Self::threads). Not
-    /// together with properties about progress, nor with [`compact`](Self::compact); in several
-    /// processes for a single cell.
+    /// Have workers share the search, one cell at a time, instead of [`threads`](Self::threads). Of
+    /// the properties about progress they judge can-finish alone. Not together with
+    /// [`compact`](Self::compact); in several processes for a single cell.
     pub crew: Option<&'a Crew>,
 }
 
@@ -219,10 +219,10 @@ pub enum CheckError {
         /// The scenario's name.
         scenario: String,
         /// Why.
-        why: glock_engine_timely::Error,
+        why: Box<glock_engine_timely::Error>,
     },
     /// A property was asked for that workers cannot judge.
-    #[error("{} is about runs, and is not judged where workers share a search", property.name())]
+    #[error("{} is about what happens in a run, and workers that share a search do not judge it", property.name())]
     NotShared {
         /// The property.
         property: Property,
@@ -385,6 +385,11 @@ pub(crate) fn explore(
     })
 }
 
+/// Whether workers that share a search can judge a property: not what happens in a run.
+pub(crate) fn is_shared(property: Property) -> bool {
+    !matches!(property, Property::Finishes | Property::FinishesStrongly)
+}
+
 /// What the engine says, however the search is run.
 fn searched(
     cluster: &Cluster,
@@ -399,7 +404,8 @@ fn searched(
         why,
     };
     if let Some(crew) = options.crew {
-        if let Some(&property) = options.progress.first() {
+        let lost = |property: &&Property| !is_shared(**property);
+        if let Some(&property) = options.progress.iter().find(lost) {
             return Err(CheckError::NotShared { property });
         }
         return shared::search(cluster, crew, options, progress).map_err(|why| match why {
@@ -407,7 +413,7 @@ fn searched(
             why => CheckError::Shared {
                 design: design(),
                 scenario: scenario(),
-                why,
+                why: Box::new(why),
             },
         });
     }
@@ -482,7 +488,7 @@ fn by_representative(cluster: Cluster, options: &Options<'_>) -> Result<Cluster,
 
 /// A property about progress as the engine has it. A kernel BUG ends all calls: that it must not
 /// happen is another property.
-fn claim(property: Property, cluster: &Cluster) -> Claim<'_, State> {
+pub(crate) fn claim(property: Property, cluster: &Cluster) -> Claim<'_, State> {
     let over = |state: &State| {
         cluster.is_finished(state) || cluster.is_down(state) || cluster.is_out_of_time(state)
     };

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::catalog::Catalog;
-use crate::check::{CheckError, Judged, Options, Report, Saving, Verdict};
+use crate::check::{CheckError, Judged, Options, Report, Saving, Verdict, is_shared};
 use crate::explore::Reach;
 use crate::json::{CellDocument, Document, Histories};
 use crate::limits;
@@ -172,7 +172,7 @@ struct CheckArgs {
     #[arg(long, requires = "checkpoint")]
     resume: bool,
     /// Share each search among so many workers, each with states and a table of its own. Not for
-    /// properties about progress
+    /// finishes and finishes-strongly, and can-finish only on request
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     #[arg(conflicts_with_all = ["threads", "compact", "progress"])]
     workers: Option<u16>,
@@ -484,7 +484,7 @@ impl Plan {
                 .help("progress is judged on all states and transitions, of which nothing is left")
                 .into());
         }
-        if let (true, Some(property)) = (shared, progress) {
+        if let (true, Some(property)) = (shared, properties.iter().find(|&&p| !is_shared(p))) {
             return Err(not_shared(*property).into());
         }
         if args.progress || by_default && few && args.compact.is_none() && !shared {

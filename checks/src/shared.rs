@@ -1,6 +1,6 @@
 //! A search that workers share, in this process or in several.
 
-use crate::check::{Options, REPORT_EVERY, identity};
+use crate::check::{Options, REPORT_EVERY, claim, identity};
 use crate::checked::Checked;
 use crate::coverage::Coverage;
 use crate::mistake::Mistake;
@@ -8,6 +8,7 @@ use glock_engine::{Outcome, Progress};
 use glock_engine_timely::{Checkpoint, DistributedSearch, Error, Placement, Processes};
 use glock_model::cluster::{Action, Cluster, State};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long processes wait for one another at the start.
@@ -112,6 +113,9 @@ pub(crate) fn search(
     if let Some(flag) = options.cancel {
         search = search.cancel(flag);
     }
+    for &property in options.progress {
+        search = search.claim(claim(property, cluster));
+    }
     if let Some(saving) = options.saving {
         let checkpoint = Checkpoint::new(saving.path, identity(cluster, None))
             .every(saving.every)
@@ -143,6 +147,15 @@ fn agreement(cluster: &Cluster, options: &Options<'_>) -> Vec<(String, String)> 
             format!("{:?} states, {:?} steps", limits.states, limits.depth),
         ),
         (
+            "list of properties",
+            options
+                .progress
+                .iter()
+                .map(|p| p.name())
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
+        (
             "way to save",
             match saving {
                 None => "none".to_owned(),
@@ -155,13 +168,17 @@ fn agreement(cluster: &Cluster, options: &Options<'_>) -> Vec<(String, String)> 
     .to_vec()
 }
 
-/// The binary, as far as it can be read.
+/// The binary, as far as it can be read; read once.
 fn this_program() -> String {
-    let bytes = std::env::current_exe().and_then(std::fs::read);
-    bytes.map_or_else(
-        |_| "of unknown content".to_owned(),
-        |bytes| format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&bytes)),
-    )
+    static SUM: OnceLock<String> = OnceLock::new();
+    let sum = SUM.get_or_init(|| {
+        let bytes = std::env::current_exe().and_then(std::fs::read);
+        bytes.map_or_else(
+            |_| "of unknown content".to_owned(),
+            |bytes| format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&bytes)),
+        )
+    });
+    sum.clone()
 }
 
 #[cfg(test)]

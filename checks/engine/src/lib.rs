@@ -22,6 +22,8 @@
 //! * **Long runs.** A search keeps within its [`Limits`], says how much is left, and can be saved to
 //!   disk and gone on with ([`Checkpoint`]); [`Compact`] keeps fingerprints instead of states and
 //!   says how likely that missed something.
+//! * **Shared searches.** A [`Share`](share::Share) is the part of a search that one worker of several
+//!   has; the crate `glock-engine-timely` lets workers share one in a process or in many.
 //!
 //! A model may pack states that a symmetry exchanges alike, see [`PackedModel::symmetric`]; finding
 //! the symmetry is its own business.
@@ -93,6 +95,7 @@ mod replay;
 mod search;
 pub mod share;
 mod share_file;
+mod share_graph;
 mod store;
 mod system;
 mod table;

@@ -31,6 +31,7 @@ use crate::store::{Index, Store};
 use crate::system::{BatchOf, StateOf, System};
 
 pub use crate::share_file::Mark;
+pub use crate::share_graph::{Backward, StateSet};
 
 /// The states of a system under way.
 pub type ParcelOf<S> = <<S as System>::Store as Mobile>::Parcel;

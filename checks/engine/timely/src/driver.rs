@@ -5,18 +5,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use glock_engine::share::{Candidacy, ParcelOf, Share, Sight, Totals};
-use glock_engine::{Error, Limits, Merge, Mobile, Parcel, Progress, Stats, System, Unfinished};
+use glock_engine::{
+    Claim, Error, Limits, Merge, Mobile, Parcel, Progress, StateOf, Stats, System, Unfinished,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Keeper;
+use crate::reach::Reach;
 use crate::wire::{Broken, Kind, Letter, Wire};
 
 /// States expanded between two looks at what has arrived.
 const CHUNK: u32 = 256;
 
 /// Bytes of states in a letter that is not the last of its step.
-const LETTER: usize = 1 << 14;
+pub(crate) const LETTER: usize = 1 << 14;
 
 /// Who wants to know how far the search is, and how often.
 pub(crate) type Report<'a> = (Duration, Box<dyn FnMut(&Progress) + 'a>);
@@ -77,6 +80,8 @@ pub(crate) struct Driver<'a, 'l, S: System<Store: Mobile>> {
     /// What became impossible while states were received.
     overflow: Option<Unfinished>,
     keeper: Option<Keeper<'a, S>>,
+    /// Workers of this process.
+    pub(crate) neighbours: usize,
 }
 
 /// Why a worker does not come to an end.
@@ -100,6 +105,7 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
         wire: Wire<'l, ParcelOf<S>>,
         terms: Terms<'a>,
         keeper: Option<Keeper<'a, S>>,
+        neighbours: usize,
     ) -> Self {
         let parcels = (0..wire.workers()).map(|_| Default::default()).collect();
         Self {
@@ -111,11 +117,12 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
             state_bytes: 0,
             overflow: None,
             keeper,
+            neighbours,
         }
     }
 
     /// All of the search.
-    pub(crate) fn run(&mut self) -> Result<Found<S>, Halt>
+    pub(crate) fn run(&mut self, claims: &[Claim<'_, StateOf<S>>]) -> Result<Found<S>, Halt>
     where
         S::Coverage: Serialize + DeserializeOwned,
     {
@@ -126,7 +133,48 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
         }
         let unfinished = self.levels()?;
         let ways = self.ways()?;
-        Ok(self.totals(unfinished, ways)?)
+        let searched = self.terms.elapsed();
+        let reached = self.decide(claims, unfinished)?;
+        let mut found = self.totals(unfinished, ways)?;
+        found.totals.stats.elapsed_claims = self.terms.elapsed() - searched;
+        found.totals.stats.elapsed = searched;
+        found.reached = reached;
+        Ok(found)
+    }
+
+    /// What is known of each claim.
+    fn decide(
+        &mut self,
+        claims: &[Claim<'_, StateOf<S>>],
+        unfinished: Option<Unfinished>,
+    ) -> Result<Vec<Reach<S>>, Halt> {
+        let unknown = |why| claims.iter().map(|_| Reach::Unknown(why)).collect();
+        if let Some(why) = unfinished {
+            return Ok(unknown(why));
+        }
+        if claims.is_empty() {
+            return Ok(Vec::new());
+        }
+        let backward = match self.backward()? {
+            Ok(backward) => backward,
+            Err(why) => return Ok(unknown(why)),
+        };
+        let mut reached = Vec::new();
+        for claim in claims {
+            reached.push(self.reach(&backward, claim)?);
+        }
+        Ok(reached)
+    }
+
+    /// What each worker has to say at the end of a step in which nothing else is sent.
+    pub(crate) fn say<T: Serialize + DeserializeOwned>(
+        &mut self,
+        note: &T,
+    ) -> Result<Vec<T>, Broken> {
+        let notes = self
+            .wire
+            .gather(&Default::default(), &to_note(note), &mut |_| ())?;
+        Ok(notes.iter().map(|(_, note)| from_note(note)).collect())
     }
 
     /// Goes on from the last level that all workers have saved.
@@ -231,6 +279,8 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
         if self.terms.limits.depth.is_some_and(|limit| depth >= limit) && !level.is_empty() {
             why = why.or(Some(Unfinished::Depth));
         }
+        // Also a worker without states in the level may hear that it is to stop.
+        why = why.or_else(|| self.may_go_on());
         let mut told = None;
         while next < level.end && why.is_none() {
             let end = level.end.min(next + CHUNK);
@@ -291,7 +341,7 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
     }
 
     /// Looks up from the work.
-    fn may_go_on(&mut self) -> Option<Unfinished> {
+    pub(crate) fn may_go_on(&mut self) -> Option<Unfinished> {
         let Terms {
             limits,
             cancel,
@@ -480,6 +530,8 @@ pub(crate) struct Found<S: System<Store: Mobile>> {
     pub(crate) state_bytes: u64,
     /// Why this worker could not save its part.
     pub(crate) unsaved: Option<Error>,
+    /// What is known of each claim.
+    pub(crate) reached: Vec<Reach<S>>,
 }
 
 impl<S: System<Store: Mobile>> Found<S> {
@@ -490,6 +542,7 @@ impl<S: System<Store: Mobile>> Found<S> {
             shares: Vec::new(),
             state_bytes: 0,
             unsaved: None,
+            reached: Vec::new(),
         }
     }
 }

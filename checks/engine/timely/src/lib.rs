@@ -19,8 +19,9 @@
 //!
 //! Whatever [`glock_engine::Search`] takes runs here unchanged, as long as its store is
 //! [`Mobile`](glock_engine::Mobile): packed models everywhere,
-//! [`Exact`](glock_engine::Exact) in one process. What is not here: claims about runs (and stateright's
-//! `eventually`), fingerprints, and [`Exact::in_parts`](glock_engine::Exact::in_parts).
+//! [`Exact`](glock_engine::Exact) in one process. Of claims about runs
+//! [`Claim::can_reach`](glock_engine::Claim::can_reach) is decided, by going backwards from the goal.
+//! What is not here: claims about what happens in a run (and stateright's `eventually`), fingerprints, and [`Exact::in_parts`](glock_engine::Exact::in_parts).
 //!
 //! The connections between processes are neither encrypted nor authenticated: whoever can reach a
 //! process can disturb it. They belong on loopback or on a private network.
@@ -66,6 +67,7 @@ mod alarm;
 mod checkpoint;
 mod driver;
 mod line;
+mod reach;
 mod search;
 mod wire;
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use glock_engine::share::{ParcelOf, Part, Share};
 use glock_engine::{
-    Limits, Mobile, OutcomeOf, Parcel, Persist, Progress, Stats, StopWhen, System, Unfinished,
+    Claim, Limits, Mobile, OutcomeOf, Parcel, Persist, Progress, StateOf, Stats, StopWhen, System,
+    Unfinished, Verdict,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,6 +26,7 @@ use crate::alarm::{Alarm, OnPanic, Trouble};
 use crate::checkpoint::{Checkpoint, Keeper, Saving};
 use crate::driver::{Driver, Found, Halt, Report, Terms};
 use crate::line::{Farewell, Processes};
+use crate::reach::Reach;
 use crate::wire::Wire;
 
 /// Where the workers of a search are.
@@ -52,9 +54,9 @@ pub enum Error {
          the workers of one process, or make it a packed model"
     )]
     NotPortable,
-    /// An `eventually` property.
+    /// An `eventually` property, or a claim about what happens.
     #[error(
-        "{property:?} is about runs, and a shared search only decides what is about states: check it \
+        "{property:?} is about what happens in a run, which a shared search does not decide: check it \
          on one machine"
     )]
     Runs {
@@ -147,6 +149,7 @@ struct Job<'a, S: System> {
     cancel: Option<&'a AtomicBool>,
     started: Instant,
     saving: Option<Saving<'a, S>>,
+    claims: Vec<Claim<'a, StateOf<S>>>,
 }
 
 impl<'a, S> DistributedSearch<'a, S>
@@ -165,6 +168,7 @@ where
                 cancel: None,
                 started: Instant::now(),
                 saving: None,
+                claims: Vec::new(),
             },
         }
     }
@@ -197,6 +201,15 @@ where
         self
     }
 
+    /// Something to decide besides the model's own properties: one of
+    /// [`Claim::can_reach`], others are refused. For claims the steps between states are stored after
+    /// the search, at 20 bytes each while they are collected.
+    #[must_use]
+    pub fn claim(mut self, claim: Claim<'a, StateOf<S>>) -> Self {
+        self.job.claims.push(claim);
+        self
+    }
+
     /// Saves the search now and then, or goes on from where a saved one was. The result is the one
     /// that a search without interruption would have had.
     #[must_use]
@@ -222,6 +235,11 @@ where
                 property: property.name,
             });
         }
+        if let Some(claim) = self.job.claims.iter().find(|c| !c.is_about_reaching()) {
+            return Err(Error::Runs {
+                property: claim.name(),
+            });
+        }
         match self.placement {
             Placement::Threads(workers) => {
                 let workers = workers.max(1);
@@ -230,7 +248,7 @@ where
                 let worked = self
                     .job
                     .run(0, workers, builders, self.report, &Alarm::default())?;
-                worked.shared(0, None)
+                worked.shared(&self.job.claims, 0, None)
             }
             Placement::Processes(processes) => self.job.run_among(&processes, self.report),
         }
@@ -337,7 +355,7 @@ where
             )),
             Some(Trouble::Panic) | None => None,
         };
-        worked.shared(sent, trouble)
+        worked.shared(&self.claims, sent, trouble)
     }
 
     /// Runs the workers of this process, the first one on the thread that calls.
@@ -400,8 +418,14 @@ where
         };
         let saving = self.saving.clone();
         let keeper = saving.map(|saving| Keeper::new(saving, part.worker, part.workers));
-        let mut driver = Driver::new(share, Wire::new(worker, alarm), terms, keeper);
-        match driver.run() {
+        let mut driver = Driver::new(
+            share,
+            Wire::new(worker, alarm),
+            terms,
+            keeper,
+            part.neighbours,
+        );
+        match driver.run(&self.claims) {
             Ok(found) => {
                 let Driver { share, wire, .. } = driver;
                 // What is known does not depend on who is still there.
@@ -449,15 +473,32 @@ struct Worked<'a, S: System<Store: Mobile>> {
 }
 
 impl<S: System<Store: Mobile>> Worked<'_, S> {
-    fn shared(self, sent_bytes: u64, trouble: Option<String>) -> Result<Shared<S>, Error> {
+    fn shared(
+        self,
+        claims: &[Claim<'_, StateOf<S>>],
+        sent_bytes: u64,
+        trouble: Option<String>,
+    ) -> Result<Shared<S>, Error> {
         let Found {
             ways,
             totals,
             shares,
             state_bytes,
             unsaved,
+            reached,
         } = self.found;
-        let mut outcome = self.share.outcome(totals, &ways, &[], Vec::new())?;
+        let mut verdicts = Vec::new();
+        for (at, claim) in claims.iter().enumerate() {
+            verdicts.push(match reached.get(at) {
+                Some(Reach::Everywhere) => Verdict::Holds,
+                Some(Reach::Trap(way, states)) => self.share.trap(claim, way, *states)?,
+                Some(Reach::Unknown(why)) => Verdict::Unknown(*why),
+                // Nobody could be asked.
+                None => Verdict::Unknown(totals.unfinished.unwrap_or(Unfinished::Cancelled)),
+            });
+        }
+        let claims: Vec<_> = claims.iter().collect();
+        let mut outcome = self.share.outcome(totals, &ways, &claims, verdicts)?;
         outcome.unsaved = unsaved;
         Ok(Shared {
             outcome,

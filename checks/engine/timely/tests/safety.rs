@@ -235,5 +235,5 @@ fn properties_of_runs_are_refused() {
     let light = Exact::new(Light);
     let shared = DistributedSearch::new(&light, Placement::Threads(2));
     let why = shared.run().err().unwrap().to_string();
-    assert!(why.contains("\"goes out\" is about runs"), "{why}");
+    assert!(why.contains("\"goes out\" is about what happens"), "{why}");
 }
