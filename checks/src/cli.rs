@@ -91,6 +91,13 @@ enum Command {
     /// Exit status: 0 accepted, 1 rejected, 2 bad input, 3 not known (the recording is
     /// damaged, or a limit was reached). With --all 0 if a design accepts it.
     Conform(conform::ConformArgs),
+    /// Write a C program that makes the calls of a scenario, with markers for ftrace
+    ///
+    /// Compile it with cc -pthread. It runs in an empty directory that it is given.
+    Reproduce {
+        /// The scenario: a name, or the path of a .toml file
+        scenario: String,
+    },
     /// List the designs that come with the tool
     Designs,
     /// List the scenarios that come with the tool
@@ -359,6 +366,11 @@ fn run(cli: Cli) -> miette::Result<Status> {
         Some(Command::Cluster(args)) => cluster::cluster(&args),
         Some(Command::Walk(args)) => walk::walk(&catalog, &args),
         Some(Command::Conform(args)) => conform::run(&catalog, &args),
+        Some(Command::Reproduce { scenario }) => {
+            let scenario = catalog.scenario(&scenario)?;
+            let program = crate::conform::reproduce::reproduce(&scenario);
+            print(&program.map_err(Mistake::new)?)
+        }
         Some(Command::Designs) => designs(&catalog),
         Some(Command::Scenarios) => scenarios(&catalog),
         Some(Command::Known(args)) => known::known(&args),

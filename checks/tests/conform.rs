@@ -673,3 +673,86 @@ fn a_hundred_thousand_lines_are_followed_in_linear_time() {
     assert!(found.matched.0 > 20_000, "{:?}", found.matched);
     assert!(started.elapsed() < Duration::from_secs(60));
 }
+
+// ---- the command line -------------------------------------------------------------
+
+fn glock(args: &[&str]) -> std::process::Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_glock"))
+        .args(args)
+        .env("NO_COLOR", "1")
+        .current_dir(kernel())
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn the_exit_status_says_accepted_rejected_or_unusable() {
+    let code = |args: &[&str]| {
+        let output = glock(&[&["conform"], args].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    let trace = "recordings/6.12.117/kara-direct-writes.trace";
+    let (status, text) = code(&["-d", "fault-in-retry-bounded", trace]);
+    assert!(status == 0 && text.starts_with("Accepted:"), "{text}");
+    let (status, text) = code(&["-d", "fault-in-retry", trace]);
+    assert!(status == 1 && text.contains("line 113"), "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    assert_eq!(code(&["-d", "base", "no-such-file"]).0, 2);
+    assert_eq!(code(&["-d", "base", "README.md"]).0, 2);
+    let (status, text) = code(&["--all", trace]);
+    assert!(
+        status == 0 && text.starts_with("fault-in-retry-bounded"),
+        "{text}"
+    );
+
+    // What follows a loss is not judged.
+    let text = std::fs::read_to_string(kernel().join(trace)).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let lost = [&lines[..60], &["CPU:0 [LOST 3 EVENTS]"], &lines[60..]].concat();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lost.trace");
+    std::fs::write(&path, lost.join("\n") + "\n").unwrap();
+    let (status, text) = code(&["-d", "fault-in-retry-bounded", path.to_str().unwrap()]);
+    assert!(status == 3 && text.contains("before line 61"), "{text}");
+}
+
+#[test]
+fn programs_compile_without_warnings_and_run_in_a_directory_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("repro.c");
+    let program = folder.path().join("repro");
+    for name in [
+        "race-direct-read",
+        "race-buffered-write-mixed-pages",
+        "mmap-lock-munmap-buffer-direct-read",
+        "bad-second-direct-write",
+        "pipe-read-local-writer",
+        "crossed-direct-read-two-nodes",
+    ] {
+        let output = glock(&["reproduce", name]);
+        assert_eq!(output.status.code(), Some(0), "{name}");
+        std::fs::write(&source, output.stdout).unwrap();
+        let compiled = std::process::Command::new("cc")
+            .args(["-pthread", "-Wall", "-Wextra", "-Werror", "-o"])
+            .args([&program, &source])
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&compiled.stderr);
+        assert!(compiled.status.success(), "{name}: {errors}");
+    }
+    // Somebody's directory is left alone.
+    let refused = std::process::Command::new(&program)
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(!folder.path().join("f1").exists());
+    assert_eq!(
+        glock(&["reproduce", "io-direct-read"]).status.code(),
+        Some(2)
+    );
+}

@@ -10,6 +10,7 @@ pub mod host;
 pub mod mapping;
 pub mod observe;
 pub mod report;
+pub mod reproduce;
 pub mod setup;
 pub mod verdict;
 

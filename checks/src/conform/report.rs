@@ -92,7 +92,7 @@ fn rejected(out: &mut String, recording: &Recording, found: &Conformance, texts:
         };
         say!(
             out,
-            "{name}, line {}: nothing fits from here on.",
+            "{name}\nline {}: nothing fits from here on.",
             observation.line
         );
         let line = texts[log].lines().nth(observation.line - 1).unwrap_or("");
