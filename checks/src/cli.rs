@@ -229,7 +229,7 @@ struct CellArgs {
     /// Give a cell up beyond so many states
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit_states: Option<u64>,
-    /// Memory for all searches together, such as 2GiB [default: 1.75GiB]
+    /// Memory for the process, all searches together, such as 2GiB [default: 1.75GiB]
     #[arg(long, value_name = "SIZE", value_parser = limits::bytes)]
     limit_memory: Option<usize>,
     /// Give a cell up after so long, such as 60s
@@ -245,6 +245,11 @@ struct CellArgs {
     /// Write the report to a file, whole or not at all
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+}
+
+/// What the process has before it searches, in bytes: its limit on memory is one for all of it.
+fn own_memory() -> usize {
+    memory_stats::memory_stats().map_or(0, |stats| stats.physical_mem)
 }
 
 /// See [`Command::Cluster`].
@@ -268,7 +273,10 @@ impl CellArgs {
                 states: self
                     .limit_states
                     .map(|n| n.try_into().unwrap_or(usize::MAX)),
-                memory_bytes: Some(self.limit_memory.unwrap_or(DEFAULT_MEMORY)),
+                memory_bytes: Some(
+                    self.limit_memory
+                        .map_or(DEFAULT_MEMORY, |limit| limit - own_memory().min(limit / 2)),
+                ),
                 time: self.limit_time,
                 depth: None,
             },

@@ -751,8 +751,20 @@ fn programs_compile_without_warnings_and_run_in_a_directory_of_their_own() {
         .unwrap();
     assert_eq!(refused.status.code(), Some(2));
     assert!(!folder.path().join("f1").exists());
-    assert_eq!(
-        glock(&["reproduce", "io-direct-read"]).status.code(),
-        Some(2)
-    );
+    for (name, what) in [
+        ("io-direct-read", "device memory"),
+        (
+            "served-direct-read",
+            "memory whose faults another task serves",
+        ),
+        ("fiemap-own", "a fiemap"),
+        ("aio-direct-write-local", "asynchronous I/O"),
+        ("append-direct-write", "an append"),
+    ] {
+        let output = glock(&["reproduce", name]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(output.stdout.is_empty(), "{name}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(what), "{name}: {error}");
+    }
 }

@@ -3,7 +3,6 @@
 mod support;
 
 use glock_model::cluster::State;
-use glock_model::design;
 use glock_model::property::Property;
 use glock_model::scenario::{Library, Scenario};
 use glock_traces::{
@@ -12,7 +11,7 @@ use glock_traces::{
 };
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
-use support::{every_start, first_start, in_small_steps, shortest, walk};
+use support::{designs_for, every_start, first_start, in_small_steps, shortest, walk};
 
 /// A deadlock across the lock space: tasks, workers and messages.
 fn deadlock() -> History {
@@ -43,10 +42,9 @@ fn random(seed: u32) -> impl FnMut() -> u8 {
 /// every second one in small steps.
 fn walks(steps: usize, mut look: impl FnMut(&str, &History)) {
     let mut random = random(7);
-    let designs = design::Library::builtin();
-    let designs = designs.names();
     for (i, name) in Library::builtin().names().enumerate() {
-        let design = designs[i % designs.len()];
+        let designs = designs_for(name);
+        let design = designs[i % designs.len()].as_str();
         let small = in_small_steps(name, design);
         // Not every scenario may be written with every switch.
         let text = small.scenario().to_toml();

@@ -318,13 +318,15 @@ int main(int argc, char **argv)
 ///
 /// # Errors
 ///
-/// If it uses device memory, or has no task.
+/// If it has no task, or something that such a program does not do.
 pub fn reproduce(scenario: &Scenario) -> Result<String, String> {
     if scenario.tasks.is_empty() {
         return Err("the scenario has no task".to_owned());
     }
-    if scenario.vpages.iter().any(|v| v.kind == VpageKind::Io) {
-        return Err("the scenario uses device memory, which a program cannot be given".to_owned());
+    if let Some(what) = beyond_it(scenario) {
+        return Err(format!(
+            "the scenario has {what}: the program does not do that"
+        ));
     }
     let mut regions: Vec<(u8, Vec<u8>)> = Vec::new();
     let mut places = Vec::new();
@@ -343,6 +345,22 @@ pub fn reproduce(scenario: &Scenario) -> Result<String, String> {
     tables(&mut out, scenario, &regions, &places);
     out += TAIL;
     Ok(out)
+}
+
+/// What the scenario has that the program does not do.
+fn beyond_it(scenario: &Scenario) -> Option<&'static str> {
+    let memory = scenario.vpages.iter().find_map(|v| match v.kind {
+        VpageKind::Io => Some("device memory"),
+        VpageKind::Served { .. } => Some("memory whose faults another task serves"),
+        _ => None,
+    });
+    let call = scenario.tasks.iter().find_map(|task| match task.op {
+        OpKind::Fiemap => Some("a fiemap"),
+        _ if task.aio => Some("asynchronous I/O"),
+        _ if task.append => Some("an append"),
+        _ => None,
+    });
+    memory.or(call)
 }
 
 /// The region of a task's buffer, and where in it.
@@ -437,14 +455,16 @@ fn page(scenario: &Scenario, vpage: u8) -> String {
     match scenario.vpages[vpage as usize].kind {
         VpageKind::Shared { file, page } => format!("{{ SHARED, {file}, {page} }}"),
         VpageKind::Private { file, page } => format!("{{ PRIVATE, {file}, {page} }}"),
-        VpageKind::Anon | VpageKind::Zero | VpageKind::Io => "{ ANON, 0, 0 }".to_owned(),
+        VpageKind::Anon | VpageKind::Zero | VpageKind::Io | VpageKind::Served { .. } => {
+            "{ ANON, 0, 0 }".to_owned()
+        }
         VpageKind::Bad => "{ BAD, 0, 0 }".to_owned(),
     }
 }
 
 fn operation(op: OpKind) -> &'static str {
     match op {
-        OpKind::DirectRead | OpKind::BufferedRead => "READ",
+        OpKind::DirectRead | OpKind::BufferedRead | OpKind::Fiemap => "READ",
         OpKind::DirectWrite | OpKind::BufferedWrite => "WRITE",
         OpKind::Load => "LOAD",
         OpKind::Store => "STORE",
