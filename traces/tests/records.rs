@@ -10,7 +10,6 @@ use glock_traces::{
     Style, WIDTH, parting,
 };
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 use support::{designs_for, every_start, first_start, in_small_steps, shortest, walk};
 
 /// A deadlock across the lock space: tasks, workers and messages.
@@ -264,22 +263,16 @@ fn texts_that_grow_without_end_are_refused() {
     );
     many.steps[0].say.truncate(10_000);
     let record = read(&many.to_text()).expect("a lot, and not too much");
-    let began = Instant::now();
     for form in Form::ALL {
         assert!(!form.of(&record, Style::TERMINAL).is_empty());
     }
-    assert!(
-        began.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        began.elapsed()
-    );
 }
 
 /// The largest amounts of memory are spent on what is short and many. What is longer than the limit
 /// costs no more than what is as long; of a file of 100 MB no more is read, see the tests of the
 /// command line.
 #[test]
-fn hostile_documents_are_refused_within_a_second() {
+fn hostile_documents_are_refused_where_they_go_wrong() {
     const LENGTH: usize = MAX_BYTES + 100;
     let head = r#"{"format": "glock-record", "version": 1, "program": "", "#;
     let filled = |prefix: &str, repeated: &str| {
@@ -307,10 +300,7 @@ fn hostile_documents_are_refused_within_a_second() {
         (&VERSION_1[..VERSION_1.len() - 3], " "),
     ] {
         let text = filled(prefix, repeated);
-        let began = Instant::now();
         let error = read(&text).unwrap_err();
-        let took = began.elapsed();
-        assert!(took < Duration::from_secs(1), "{repeated:?}: {took:?}");
         let (RecordError::Malformed { line, column, .. }
         | RecordError::TooLong { line, column, .. }) = error
         else {
