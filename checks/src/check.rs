@@ -11,7 +11,7 @@ use glock_engine::{
 use glock_model::cluster::{Action, Cluster, State, Unfit};
 use glock_model::program::Program;
 use glock_model::property::{Kind, Property};
-use glock_model::scenario::{Scenario, Switches};
+use glock_model::scenario::Scenario;
 use glock_traces::Ending;
 use stateright::Model;
 use std::fmt;
@@ -284,23 +284,7 @@ impl Report {
 
     /// The scenario's switches that are not as they are by default, as "name on" or "name off".
     pub fn switches(&self) -> Vec<String> {
-        let (now, usual) = (&self.cluster.scenario().switches, Switches::default());
-        [
-            (
-                "page_refs_block",
-                now.page_refs_block,
-                usual.page_refs_block,
-            ),
-            ("gup_window", now.gup_window, usual.gup_window),
-            ("fault_retry", now.fault_retry, usual.fault_retry),
-            ("fusion", now.fusion, usual.fusion),
-            ("message_fusion", now.message_fusion, usual.message_fusion),
-            ("release_fusion", now.release_fusion, usual.release_fusion),
-        ]
-        .into_iter()
-        .filter(|(_, now, usual)| now != usual)
-        .map(|(name, now, _)| format!("{name} {}", if now { "on" } else { "off" }))
-        .collect()
+        self.cluster.scenario().switches.changed()
     }
 
     /// A cell nobody has looked at.

@@ -453,6 +453,29 @@ impl Default for Switches {
     }
 }
 
+impl Switches {
+    /// Those that differ from the default, as a verdict names them: `fusion off`.
+    pub fn changed(&self) -> Vec<String> {
+        let (now, usual) = (self, Switches::default());
+        [
+            (
+                "page_refs_block",
+                now.page_refs_block,
+                usual.page_refs_block,
+            ),
+            ("gup_window", now.gup_window, usual.gup_window),
+            ("fault_retry", now.fault_retry, usual.fault_retry),
+            ("fusion", now.fusion, usual.fusion),
+            ("message_fusion", now.message_fusion, usual.message_fusion),
+            ("release_fusion", now.release_fusion, usual.release_fusion),
+        ]
+        .into_iter()
+        .filter(|(_, now, usual)| now != usual)
+        .map(|(name, now, _)| format!("{name} {}", if now { "on" } else { "off" }))
+        .collect()
+    }
+}
+
 /// A scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {

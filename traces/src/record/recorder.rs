@@ -82,7 +82,7 @@ impl Record {
                 nodes: scenario.nodes,
                 text: scenario.to_toml().lines().map(str::to_owned).collect(),
             },
-            switches: switches(cluster),
+            switches: cluster.scenario().switches.changed(),
             actors: actors(cluster),
             initially: crate::initially::initially(history),
             closing: lines,
@@ -152,28 +152,6 @@ fn actors(cluster: &Cluster) -> Vec<RecordActor> {
         None,
     ));
     actors
-}
-
-/// What is not as it is by default.
-fn switches(cluster: &Cluster) -> Vec<String> {
-    let now = &cluster.scenario().switches;
-    let usual = glock_model::scenario::Switches::default();
-    [
-        (
-            "page_refs_block",
-            now.page_refs_block,
-            usual.page_refs_block,
-        ),
-        ("gup_window", now.gup_window, usual.gup_window),
-        ("fault_retry", now.fault_retry, usual.fault_retry),
-        ("fusion", now.fusion, usual.fusion),
-        ("message_fusion", now.message_fusion, usual.message_fusion),
-        ("release_fusion", now.release_fusion, usual.release_fusion),
-    ]
-    .into_iter()
-    .filter(|(_, now, usual)| now != usual)
-    .map(|(name, now, _)| format!("{name} {}", if now { "on" } else { "off" }))
-    .collect()
 }
 
 struct Recorder<'a> {
