@@ -6,30 +6,30 @@ use std::ops::Range;
 use stateright::Model;
 
 use crate::ahead::Ahead;
-use crate::explored::{Explored, Found, Place, Properties};
+use crate::explored::{Explored, Found, NOBODY, Place, Properties};
+use crate::recent::{Recent, Successors};
 use crate::store::{Index, Store};
 use crate::system::{ActionOf, BatchOf, StateOf, System};
 
-/// Candidates remembered while a chunk is expanded.
-const RECENT: usize = 1 << 12;
-
-/// What is kept of a successor beside its encoding.
-#[derive(Clone, Copy)]
-pub(crate) struct Candidate {
+/// A successor that may be new.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Candidate {
     pub(crate) hash: u32,
-    /// The state it comes from.
-    pub(crate) parent: Index,
+    /// Its position in the batch.
+    pub(crate) at: u32,
 }
 
 /// A stretch of a level: what its expansion gave.
 pub(crate) struct Chunk<S: System> {
     pub(crate) range: Range<Index>,
     pub(crate) batch: BatchOf<S>,
-    pub(crate) candidates: Vec<Candidate>,
+    /// Candidates in the batch.
+    pub(crate) count: u32,
+    /// For each state expanded, the position in the batch behind its successors.
+    pub(crate) ends: Vec<u32>,
     /// The candidates not known to be old, in order.
-    pub(crate) fresh: Vec<u32>,
-    /// By hash, a candidate of this chunk that may be equal to the next.
-    recent: Box<[u32; RECENT]>,
+    pub(crate) fresh: Vec<Candidate>,
+    recent: Recent,
     pub(crate) found: Found,
     pub(crate) coverage: S::Coverage,
     pub(crate) tally: Tally,
@@ -50,9 +50,10 @@ impl<S: System> Default for Chunk<S> {
         Self {
             range: 0..0,
             batch: BatchOf::<S>::default(),
-            candidates: Vec::new(),
+            count: 0,
+            ends: Vec::new(),
             fresh: Vec::new(),
-            recent: Box::new([0; RECENT]),
+            recent: Recent::default(),
             found: Found::default(),
             coverage: S::Coverage::default(),
             tally: Tally::default(),
@@ -63,7 +64,8 @@ impl<S: System> Default for Chunk<S> {
 impl<S: System> Chunk<S> {
     pub(crate) fn restart(&mut self, range: Range<Index>) {
         S::Store::clear(&mut self.batch);
-        self.candidates.clear();
+        self.count = 0;
+        self.ends.clear();
         self.fresh.clear();
         self.range = range;
         self.found = Found::default();
@@ -73,8 +75,18 @@ impl<S: System> Chunk<S> {
 
     pub(crate) fn bytes(&self) -> usize {
         S::Store::batch_bytes(&self.batch)
-            + self.candidates.capacity() * size_of::<Candidate>()
-            + (self.fresh.capacity() + RECENT) * size_of::<u32>()
+            + self.ends.capacity() * size_of::<u32>()
+            + self.fresh.capacity() * size_of::<Candidate>()
+            + self.recent.bytes()
+    }
+
+    /// Adds a state that is nobody's successor.
+    pub(crate) fn add(&mut self, hash: u32, keep: bool) {
+        if keep {
+            let at = self.count;
+            self.fresh.push(Candidate { hash, at });
+        }
+        self.count += 1;
     }
 
     /// Evaluates the properties in every state of the range.
@@ -102,6 +114,16 @@ impl<S: System> Chunk<S> {
                     }
                 }
             });
+            self.ends.push(self.count);
+        }
+        if !S::Store::AT_ONCE {
+            let successors = Successors {
+                first: self.range.start,
+                ends: &self.ends,
+            };
+            explored
+                .store
+                .sift(&self.batch, successors, &mut self.recent, &mut self.fresh);
         }
     }
 
@@ -122,9 +144,6 @@ impl<S: System> Chunk<S> {
     }
 
     /// Adds the successors of a state to the candidates; false if it has none.
-    ///
-    /// Steps that change nothing, and those to a state that a step of the same chunk led to not
-    /// long before, are not looked up: where independent steps commute there are many.
     #[inline]
     fn collect(
         &mut self,
@@ -135,7 +154,6 @@ impl<S: System> Chunk<S> {
     ) -> bool {
         let Self {
             batch,
-            candidates,
             fresh,
             recent,
             coverage,
@@ -146,36 +164,31 @@ impl<S: System> Chunk<S> {
         let own_hash = store.hash(index);
         let mut edges = 0;
         let mut outside = 0;
+        let mut count = self.count;
         let label = |action: &ActionOf<S>| S::REPACKS.then(|| action.clone());
+        system.depart(batch, store, index);
         system.expand(state, coverage, label, &mut |action, next| {
             if !model.within_boundary(&next) {
                 outside += 1;
                 return;
             }
             edges += 1;
-            let at = candidates.len();
             let hash = system.encode_next(batch, store, index, state, action.as_ref(), next);
-            let twin = &mut recent[hash as usize % RECENT];
-            let known = hash == own_hash && store.equals(index, batch, at)
-                || candidates
-                    .get(*twin as usize)
-                    .is_some_and(|candidate| candidate.hash == hash)
-                    && store.same(batch, *twin as usize, at);
-            if S::Store::AT_ONCE
-                && (known || table.find(hash, |i| store.equals(i, batch, at)).is_ok())
-            {
-                S::Store::drop_last(batch);
-                return;
+            if S::Store::AT_ONCE {
+                let candidate = Candidate { hash, at: count };
+                let equal = |known| store.equals(known, batch, count as usize);
+                if hash == own_hash && equal(index)
+                    || recent.met(store, batch, count as usize, candidate)
+                    || table.find(hash, equal).is_ok()
+                {
+                    S::Store::drop_last(batch);
+                    return;
+                }
+                fresh.push(candidate);
             }
-            candidates.push(Candidate {
-                hash,
-                parent: index,
-            });
-            if !known {
-                *twin = at as u32;
-                fresh.push(at as u32);
-            }
+            count += 1;
         });
+        self.count = count;
         self.tally.edges += edges;
         self.tally.outside += outside;
         edges > 0 || outside > 0
@@ -184,29 +197,35 @@ impl<S: System> Chunk<S> {
     /// Strikes out the candidates that are in the table already.
     pub(crate) fn strike_out_known(&mut self, explored: &Explored<S>) {
         let Explored { store, table, .. } = explored;
-        let Self {
-            batch,
-            candidates,
-            fresh,
-            ..
-        } = self;
+        let Self { batch, fresh, .. } = self;
         let mut kept = 0;
-        let hash = |fresh: &[u32], i| {
-            let at: Option<&u32> = fresh.get(i);
-            at.map(|&at| candidates[at as usize].hash)
-        };
+        let hash = |fresh: &[Candidate], i: usize| fresh.get(i).map(|candidate| candidate.hash);
         let mut ahead = Ahead::new(table, store, |i| hash(fresh, i));
         for i in 0..fresh.len() {
             let guess = ahead.guess(table, store, |i| hash(fresh, i), i);
-            let at = fresh[i];
-            let equal = |index| store.equals(index, batch, at as usize);
-            if !guess.is_some_and(equal) && table.find(candidates[at as usize].hash, equal).is_err()
-            {
-                fresh[kept] = at;
+            let candidate = fresh[i];
+            let equal = |index| store.equals(index, batch, candidate.at as usize);
+            if !guess.is_some_and(equal) && table.find(candidate.hash, equal).is_err() {
+                fresh[kept] = candidate;
                 kept += 1;
             }
         }
         fresh.truncate(kept);
+    }
+}
+
+/// Whose successor a candidate is, to be asked in the order of the candidates: the first of the states
+/// expanded has this number, and `ends` has the end of each one's successors. Nobody's if none were.
+pub(crate) fn parents(first: Index, ends: &[u32]) -> impl FnMut(u32) -> Index {
+    let mut state = 0;
+    move |at| {
+        while ends.get(state).is_some_and(|&end| end <= at) {
+            state += 1;
+        }
+        match ends.is_empty() {
+            true => NOBODY,
+            false => first + state as Index,
+        }
     }
 }
 

@@ -7,7 +7,9 @@ use stateright::Property;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::checkpoint::{Persist, read_blocks, write_blocks};
+use crate::chunk::Candidate;
 use crate::model::PackedModel;
+use crate::recent::{Recent, Successors};
 use crate::store::{Blocks, PackedBatch, PackedStore, Store, fold, prefetch};
 use crate::system::{StateOf, System};
 
@@ -234,6 +236,22 @@ impl Store for CompactStore {
     #[inline]
     fn equals(&self, index: u32, batch: &CompactBatch, at: usize) -> bool {
         self.fingerprint(index) == batch.fingerprints[at]
+    }
+
+    #[inline]
+    fn candidate_hash(&self, batch: &CompactBatch, at: usize) -> u32 {
+        fold(batch.fingerprints[at])
+    }
+
+    fn sift(
+        &self,
+        batch: &CompactBatch,
+        successors: Successors<'_>,
+        recent: &mut Recent,
+        fresh: &mut Vec<Candidate>,
+    ) {
+        let own = |index| self.fingerprint(index);
+        recent.sift_words(&batch.fingerprints, own, fold, successors, fresh);
     }
 
     #[inline]

@@ -260,29 +260,28 @@ impl<S: System> Explored<S> {
         }
     }
 
-    /// Stores those of the candidates in `fresh` that are new. `room` is called before each of them and
-    /// sees to it that the table has room for one more, or puts an end to it.
+    /// Stores those of the candidates in `fresh` that are new. `parent` tells whose successor a
+    /// candidate is, in order. `room` is called before each of them and sees to it that the table has
+    /// room for one more, or puts an end to it.
     pub(crate) fn store_fresh(
         &mut self,
         batch: &mut BatchOf<S>,
-        candidates: &[Candidate],
-        fresh: &[u32],
+        fresh: &[Candidate],
+        mut parent: impl FnMut(u32) -> Index,
         mut room: impl FnMut(&mut Self) -> Result<(), Unfinished>,
     ) -> Result<(), Unfinished> {
         let hash_at = |i| {
-            let at: Option<&u32> = fresh.get(i);
-            at.map(|&at| candidates[at as usize].hash)
+            let candidate: Option<&Candidate> = fresh.get(i);
+            candidate.map(|candidate| candidate.hash)
         };
         let mut ahead = Ahead::new(&self.table, &self.store, hash_at);
-        for (i, &at) in fresh.iter().enumerate() {
-            let at = at as usize;
+        for (i, &Candidate { hash, at }) in fresh.iter().enumerate() {
             let Self { store, table, .. } = &*self;
             let guess = ahead.guess(table, store, hash_at, i);
-            let equal = |index| store.equals(index, batch, at);
+            let equal = |index| store.equals(index, batch, at as usize);
             if guess.is_some_and(equal) {
                 continue;
             }
-            let Candidate { hash, parent } = candidates[at];
             let Err(mut vacant) = table.find(hash, equal) else {
                 continue;
             };
@@ -292,9 +291,9 @@ impl<S: System> Explored<S> {
                 vacant = self.table.vacant(hash);
             }
             self.table.insert(vacant, hash, self.store.len() as Index);
-            self.store.append(batch, at);
+            self.store.append(batch, at as usize);
             if self.links == Links::Kept {
-                self.parents.push(parent);
+                self.parents.push(parent(at));
             }
         }
         Ok(())

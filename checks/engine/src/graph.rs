@@ -277,6 +277,7 @@ impl<S: System> Chunk<S> {
                     stopped.push(index);
                     return;
                 }
+                system.depart(batch, store, index);
                 system.expand(state, &mut coverage, label, &mut |(label, action), next| {
                     if model.within_boundary(&next) {
                         let action = action.as_ref();

@@ -90,6 +90,7 @@ mod mobile;
 mod model;
 mod outcome;
 mod parts;
+mod recent;
 mod referee;
 mod replay;
 mod search;

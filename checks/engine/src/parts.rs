@@ -696,6 +696,11 @@ where
     }
 
     #[inline]
+    fn candidate_hash(&self, batch: &Self::Batch, at: usize) -> u32 {
+        batch.candidates[at].0
+    }
+
+    #[inline]
     fn same(&self, batch: &Self::Batch, one: usize, other: usize) -> bool {
         let (one, other) = (&batch.candidates[one], &batch.candidates[other]);
         one.0 == other.0

@@ -26,10 +26,10 @@ use serde::de::DeserializeOwned;
 use stateright::Model;
 
 use crate::checkpoint::{Checkpoint, Keeper, Persist, Position};
-use crate::chunk::{Candidate, Chunk};
+use crate::chunk::{Chunk, parents};
 use crate::claim::Claim;
 use crate::estimate;
-use crate::explored::{Explored, Goal, NOBODY, Properties};
+use crate::explored::{Explored, Goal, Properties};
 use crate::graph::Graph;
 use crate::heap::Heap;
 use crate::lasso::Judge;
@@ -394,11 +394,7 @@ impl<S: System> Running<'_, S> {
                 let state = std::borrow::Cow::Owned(state);
                 let store = &self.explored.store;
                 let hash = self.system.encode(&mut chunk.batch, store, state);
-                chunk.fresh.push(chunk.candidates.len() as u32);
-                chunk.candidates.push(Candidate {
-                    hash,
-                    parent: NOBODY,
-                });
+                chunk.add(hash, true);
             }
         }
         self.commit(chunk)
@@ -481,18 +477,15 @@ impl<S: System> Running<'_, S> {
             ..
         } = self.limits;
         let buffer_bytes = self.buffer_bytes;
-        self.explored.store_fresh(
-            &mut chunk.batch,
-            &chunk.candidates,
-            &chunk.fresh,
-            |explored| {
+        let parent = parents(chunk.range.start, &chunk.ends);
+        self.explored
+            .store_fresh(&mut chunk.batch, &chunk.fresh, parent, |explored| {
                 let stored = explored.store.len();
                 if states.is_some_and(|limit| stored >= limit) {
                     return Err(Unfinished::States);
                 }
                 explored.make_room(memory_bytes, buffer_bytes)
-            },
-        )
+            })
     }
 
     fn bytes(&self) -> usize {

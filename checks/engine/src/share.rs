@@ -134,15 +134,10 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
                 any = true;
                 let store = &self.explored.store;
                 let batch = &mut self.chunk.batch;
-                let at = self.chunk.candidates.len();
                 let hash = self.system.encode(batch, store, Cow::Owned(state));
-                self.chunk.candidates.push(Candidate {
-                    hash,
-                    parent: NOBODY,
-                });
-                if owner(store.route(batch, at), self.part.workers) == self.part.worker {
-                    self.chunk.fresh.push(at as u32);
-                }
+                let route = store.route(batch, self.chunk.count as usize);
+                let own = owner(route, self.part.workers) == self.part.worker;
+                self.chunk.add(hash, own);
             }
         }
         // A limit on memory that is too small for the initial states is noticed soon enough.
@@ -230,7 +225,7 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
         if part.workers > 1 {
             let Chunk { batch, fresh, .. } = chunk;
             let store = &explored.store;
-            fresh.retain(|&at| {
+            fresh.retain(|&Candidate { at, .. }| {
                 let owner = owner(store.route(batch, at as usize), part.workers);
                 let own = owner == part.worker;
                 if !own {
@@ -249,38 +244,24 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
     ///
     /// Why not all could be kept.
     pub fn receive(&mut self, parcel: ParcelOf<S>) -> Result<(), Unfinished> {
-        let Chunk {
-            batch,
-            candidates,
-            fresh,
-            ..
-        } = &mut self.chunk;
-        S::Store::clear(batch);
-        candidates.clear();
-        fresh.clear();
+        self.chunk.restart(0..0);
+        let Chunk { batch, fresh, .. } = &mut self.chunk;
         self.explored.store.unload(parcel, batch, |hash| {
-            fresh.push(candidates.len() as u32);
-            candidates.push(Candidate {
-                hash,
-                parent: NOBODY,
-            });
+            let at = fresh.len() as u32;
+            fresh.push(Candidate { hash, at });
         });
         self.store_fresh()
     }
 
     fn store_fresh(&mut self) -> Result<(), Unfinished> {
-        let Chunk {
-            batch,
-            candidates,
-            fresh,
-            ..
-        } = &mut self.chunk;
+        let Chunk { batch, fresh, .. } = &mut self.chunk;
         let (limit, buffers) = (self.part.memory_bytes, self.buffer_bytes);
-        let flow = self
-            .explored
-            .store_fresh(batch, candidates, fresh, |explored| {
-                explored.make_room(limit, buffers)
-            });
+        let flow = self.explored.store_fresh(
+            batch,
+            fresh,
+            |_| NOBODY,
+            |explored| explored.make_room(limit, buffers),
+        );
         self.buffer_bytes = self.chunk.bytes();
         let bytes = self.bytes();
         let peak = &mut self.explored.stats.peak_bytes;

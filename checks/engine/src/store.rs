@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 
 use crate::checkpoint::{Persist, read_blocks, write_blocks};
+use crate::chunk::Candidate;
+use crate::recent::{Recent, Successors};
 
 /// A number for a state, dense from 0 in the order of discovery.
 pub(crate) type Index = u32;
@@ -52,6 +54,23 @@ pub trait Store: Send + Sync {
 
     /// Whether a stored state and the candidate at position `at` are the same state.
     fn equals(&self, index: u32, batch: &Self::Batch, at: usize) -> bool;
+
+    /// The hash of a candidate.
+    fn candidate_hash(&self, batch: &Self::Batch, at: usize) -> u32;
+
+    /// Adds to `fresh` the candidates that are to be looked up, in order. Left out may be those that
+    /// are the state they come from, or were met lately.
+    fn sift(
+        &self,
+        batch: &Self::Batch,
+        successors: Successors<'_>,
+        recent: &mut Recent,
+        fresh: &mut Vec<Candidate>,
+    ) where
+        Self: Sized,
+    {
+        recent.sift(self, batch, successors, fresh);
+    }
 
     /// Whether two candidates, neither of them moved yet, are the same state.
     fn same(&self, batch: &Self::Batch, one: usize, other: usize) -> bool;
@@ -255,9 +274,9 @@ pub struct PackedStore {
 /// Packed candidates, one after the other.
 #[derive(Debug, Default)]
 pub struct PackedBatch {
-    /// Longer than what is in use, so that adding is cheap.
     words: Vec<u64>,
-    used: usize,
+    /// The stored state whose successors are being added.
+    own: Vec<u64>,
 }
 
 impl PackedBatch {
@@ -265,6 +284,27 @@ impl PackedBatch {
     #[inline]
     pub(crate) fn get(&self, at: usize, width: usize) -> &[u64] {
         &self.words[at * width..(at + 1) * width]
+    }
+
+    /// Turns to the successors of a stored state.
+    #[inline]
+    pub(crate) fn depart(&mut self, words: &[u64]) {
+        self.own.clear();
+        self.own.extend_from_slice(words);
+    }
+
+    /// Adds a successor of the state that was turned to, which `change` makes of that state.
+    #[inline]
+    pub(crate) fn push_next(&mut self, change: impl FnOnce(&mut [u64])) -> &[u64] {
+        let start = self.words.len();
+        match self.own[..] {
+            // Not worth a call of `memcpy`.
+            [word] => self.words.push(word),
+            ref own => self.words.extend_from_slice(own),
+        }
+        let words = &mut self.words[start..];
+        change(words);
+        words
     }
 }
 
@@ -291,12 +331,9 @@ impl PackedStore {
         width: usize,
         fill: impl FnOnce(&mut [u64]),
     ) -> u32 {
-        let end = batch.used + width;
-        if end > batch.words.len() {
-            batch.words.resize(2 * end, 0);
-        }
-        let words = &mut batch.words[batch.used..end];
-        batch.used = end;
+        let start = batch.words.len();
+        batch.words.resize(start + width, 0);
+        let words = &mut batch.words[start..];
         fill(words);
         hash_words(words)
     }
@@ -332,11 +369,11 @@ impl Store for PackedStore {
     type Batch = PackedBatch;
 
     fn clear(batch: &mut PackedBatch) {
-        batch.used = 0;
+        batch.words.clear();
     }
 
     fn batch_bytes(batch: &PackedBatch) -> usize {
-        batch.words.capacity() * size_of::<u64>()
+        (batch.words.capacity() + batch.own.capacity()) * size_of::<u64>()
     }
 
     fn len(&self) -> usize {
@@ -360,6 +397,30 @@ impl Store for PackedStore {
     #[inline]
     fn equals(&self, index: Index, batch: &PackedBatch, at: usize) -> bool {
         equal_words(self.words(index), batch.get(at, self.words.width))
+    }
+
+    #[inline]
+    fn candidate_hash(&self, batch: &PackedBatch, at: usize) -> u32 {
+        hash_words(batch.get(at, self.words.width))
+    }
+
+    fn sift(
+        &self,
+        batch: &PackedBatch,
+        successors: Successors<'_>,
+        recent: &mut Recent,
+        fresh: &mut Vec<Candidate>,
+    ) {
+        match self.words.width {
+            1 => recent.sift_words(
+                &batch.words,
+                |index| self.words(index)[0],
+                |word| hash_words(&[word]),
+                successors,
+                fresh,
+            ),
+            _ => recent.sift(self, batch, successors, fresh),
+        }
     }
 
     #[inline]
@@ -523,6 +584,11 @@ impl<T: Hash + PartialEq + Send + Sync> Store for ExactStore<T> {
             && candidate
                 .as_ref()
                 .is_some_and(|state| state == self.state(index))
+    }
+
+    #[inline]
+    fn candidate_hash(&self, batch: &ExactBatch<T>, at: usize) -> u32 {
+        batch.states[at].0
     }
 
     #[inline]

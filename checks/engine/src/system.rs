@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use stateright::{Model, Property};
 
 use crate::model::{Merge, PackedModel};
-use crate::store::{PackedBatch, PackedStore, Store};
+use crate::store::{PackedBatch, PackedStore, Store, hash_words};
 
 /// The state type of a system.
 pub type StateOf<S> = <<S as System>::Model as Model>::State;
@@ -59,8 +59,13 @@ pub trait System: Sync {
         state: Cow<'_, StateOf<Self>>,
     ) -> u32;
 
+    /// Turns to the successors of a stored state, which are going to be added to a batch.
+    fn depart(&self, batch: &mut <Self::Store as Store>::Batch, store: &Self::Store, index: u32) {
+        let _ = (batch, store, index);
+    }
+
     /// As [`encode`](Self::encode), for the state `next` that `action` leads to from `state`, which is
-    /// stored under this number. The action is there if [`REPACKS`](Self::REPACKS).
+    /// stored under this number and was [turned to](Self::depart) last. The action is there if [`REPACKS`](Self::REPACKS).
     fn encode_next(
         &self,
         batch: &mut <Self::Store as Store>::Batch,
@@ -154,24 +159,22 @@ impl<M: PackedModel> System for M {
     }
 
     #[inline]
+    fn depart(&self, batch: &mut PackedBatch, store: &PackedStore, index: u32) {
+        batch.depart(store.words(index));
+    }
+
+    #[inline]
     fn encode_next(
         &self,
         batch: &mut PackedBatch,
-        store: &PackedStore,
-        index: u32,
+        _store: &PackedStore,
+        _index: u32,
         state: &M::State,
         action: Option<&M::Action>,
         next: Cow<'_, M::State>,
     ) -> u32 {
         let action = action.expect("a packed model's action is handed on");
-        PackedStore::push(batch, self.words(), |out| {
-            match (&mut *out, store.words(index)) {
-                // Not worth a call of `memcpy`.
-                ([to], [from]) => *to = *from,
-                (to, from) => to.copy_from_slice(from),
-            }
-            self.repack(state, action, &next, out);
-        })
+        hash_words(batch.push_next(|out| self.repack(state, action, &next, out)))
     }
 
     #[inline]
