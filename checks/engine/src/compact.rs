@@ -194,13 +194,13 @@ impl CompactStore {
     fn fingerprint(&self, index: u32) -> u64 {
         self.fingerprints.get(index as usize)[0]
     }
+}
 
-    /// The bound after so many states.
-    fn omission_among(&self, states: usize) -> f64 {
-        let states = states as f64;
-        let pairs = states * (states - 1.0).max(0.0) / 2.0;
-        (pairs / 2f64.powi(self.bits as i32)).min(1.0)
-    }
+/// A bound of the probability that two of so many states have the same fingerprint of `bits` bits.
+pub(crate) fn omission_among(states: usize, bits: u32) -> f64 {
+    let states = states as f64;
+    let pairs = states * (states - 1.0).max(0.0) / 2.0;
+    (pairs / 2f64.powi(bits as i32)).min(1.0)
 }
 
 impl Store for CompactStore {
@@ -271,7 +271,7 @@ impl Store for CompactStore {
     }
 
     fn omission(&self) -> f64 {
-        self.omission_among(self.len())
+        omission_among(self.len(), self.bits)
     }
 }
 
@@ -350,11 +350,7 @@ mod tests {
             lost += u64::from(outcome.stats.states < states as usize);
         }
         let share = lost as f64 / runs as f64;
-        let store = CompactStore {
-            bits: 20,
-            ..Compact::new(&model, 0).new_store()
-        };
-        let bound = store.omission_among(states as usize);
+        let bound = omission_among(states as usize, 20);
         // 1 - exp(-bound) is the exact share; three standard deviations are 0.073.
         assert!(
             (share - (1.0 - (-bound).exp())).abs() < 0.073,
@@ -365,11 +361,9 @@ mod tests {
 
     #[test]
     fn the_bound_is_none_for_one_state_and_at_most_certain() {
-        let mut store = Compact::new(&Path(1), 0).new_store();
-        assert_eq!(store.omission_among(0), 0.0);
-        assert_eq!(store.omission_among(1), 0.0);
-        assert_eq!(store.omission_among(2), 2f64.powi(-64));
-        store.bits = 8;
-        assert_eq!(store.omission_among(1000), 1.0);
+        assert_eq!(omission_among(0, 64), 0.0);
+        assert_eq!(omission_among(1, 64), 0.0);
+        assert_eq!(omission_among(2, 64), 2f64.powi(-64));
+        assert_eq!(omission_among(1000, 8), 1.0);
     }
 }

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use stateright::actor::{Actor, ActorModelState};
 use stateright::{Model, Property};
 
+use crate::hashed::HashedStore;
 use crate::model::mask;
 use crate::parts::PartsStore;
 use crate::store::{ExactStore, Keeps};
@@ -62,6 +63,7 @@ use crate::system::System;
 pub struct Exact<M: Model, K = ExactStore<<M as Model>::State>> {
     model: M,
     finished: Option<fn(&M, &M::State) -> bool>,
+    seed: u64,
     kept_in: PhantomData<fn() -> K>,
 }
 
@@ -71,6 +73,41 @@ impl<M: Model> Exact<M> {
         Self {
             model,
             finished: None,
+            seed: 0,
+            kept_in: PhantomData,
+        }
+    }
+
+    /// Of states that were expanded, keeps only a fingerprint of 64 bits, as stateright does. No longer
+    /// exact: [`Outcome::omission`](crate::Outcome::omission) says how likely it is that a state was
+    /// taken for another and lost, see [`Compact`](crate::Compact); claims about runs are refused.
+    ///
+    /// The fingerprint is that of the state's own [`Hash`](std::hash::Hash). States that differ and
+    /// feed the same to it are the same state to this search. Where two such states meet before they
+    /// are expanded it is noticed, and the probability said to be 1.
+    ///
+    /// ```
+    /// # use stateright::Model;
+    /// # struct Count;
+    /// # impl Model for Count {
+    /// #     type State = u64;
+    /// #     type Action = ();
+    /// #     fn init_states(&self) -> Vec<u64> { vec![0] }
+    /// #     fn actions(&self, _: &u64, actions: &mut Vec<()>) { actions.push(()); }
+    /// #     fn next_state(&self, state: &u64, (): ()) -> Option<u64> { Some((state + 1) % 1000) }
+    /// # }
+    /// use glock_engine::{Exact, Search};
+    ///
+    /// let outcome = Search::new(&Exact::new(Count).hashed(1)).run().unwrap();
+    /// assert_eq!(outcome.stats.states, 1000);
+    /// assert!(outcome.omission > 0.0 && outcome.omission < 1e-13);
+    /// ```
+    #[must_use]
+    pub fn hashed(self, seed: u64) -> Exact<M, HashedStore<M::State>> {
+        Exact {
+            model: self.model,
+            finished: self.finished,
+            seed,
             kept_in: PhantomData,
         }
     }
@@ -89,6 +126,7 @@ where
         Exact {
             model: self.model,
             finished: self.finished,
+            seed: self.seed,
             kept_in: PhantomData,
         }
     }
@@ -119,12 +157,14 @@ where
     type Coverage = ();
     type Store = K;
 
+    const KEEPS_STATES: bool = K::KEEPS_STATES;
+
     fn model(&self) -> &M {
         &self.model
     }
 
     fn new_store(&self) -> K {
-        K::default()
+        K::default().seeded(self.seed)
     }
 
     #[inline]

@@ -84,6 +84,7 @@ mod exact;
 mod explored;
 mod fair;
 mod graph;
+mod hashed;
 mod heap;
 mod lasso;
 mod mobile;
@@ -110,6 +111,7 @@ pub use conform::{
     Allowed, Answer, MatchLimits, MatchStats, Matcher, Seen, Told, ToldStep, Undecided,
 };
 pub use exact::Exact;
+pub use hashed::{HashedBatch, HashedStore};
 pub use mobile::{Mobile, Parcel, Whole, Words};
 pub use model::{Merge, PackedModel};
 pub use outcome::{

@@ -457,6 +457,16 @@ impl Persist for PackedStore {
 
 /// A store of the states of any model.
 pub trait Keeps<T>: Store + Default {
+    /// Whether every state stored can be had back.
+    const KEEPS_STATES: bool = true;
+
+    /// The same store, empty as it is, for other fingerprints if it has any.
+    #[must_use]
+    fn seeded(self, seed: u64) -> Self {
+        let _ = seed;
+        self
+    }
+
     /// Hands the state with this number to `use_it`.
     fn with<R>(&self, index: u32, use_it: impl FnOnce(&T) -> R) -> R;
 

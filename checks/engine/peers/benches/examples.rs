@@ -57,6 +57,7 @@ fn measure<M: Example>(
     let system = Exact::new(model());
     let (ours, states) = search(&system, depth, 1);
     let (two, _) = search(&system, depth, 2);
+    let (hashed, hashed_states) = search(&Exact::new(model()).hashed(1), depth, 1);
     let mut example = Comparison {
         rows,
         example,
@@ -64,6 +65,7 @@ fn measure<M: Example>(
     };
     example.add("ours", ours, states);
     example.add("ours, two threads", two, states);
+    example.add("ours, hashed", hashed, hashed_states);
     example.add_stateright(model, depth);
 }
 
@@ -78,6 +80,7 @@ fn measure_actors<M: ActorExample>(
     let (ours, states) = search(&system, depth, 1);
     let (two, _) = search(&system, depth, 2);
     let (whole, _) = search(&Exact::new(model()), depth, 1);
+    let (hashed, hashed_states) = search(&Exact::new(model()).hashed(1), depth, 1);
     let mut example = Comparison {
         rows,
         example,
@@ -86,6 +89,7 @@ fn measure_actors<M: ActorExample>(
     example.add("ours, in parts", ours, states);
     example.add("the same, two threads", two, states);
     example.add("ours, whole states", whole, states);
+    example.add("ours, hashed", hashed, hashed_states);
     example.add_stateright(model, depth);
 }
 
