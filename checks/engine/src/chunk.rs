@@ -29,7 +29,6 @@ pub(crate) struct Chunk<S: System> {
     pub(crate) ends: Vec<u32>,
     /// The candidates not known to be old, in order.
     pub(crate) fresh: Vec<Candidate>,
-    recent: Recent,
     pub(crate) found: Found,
     pub(crate) coverage: S::Coverage,
     pub(crate) tally: Tally,
@@ -53,7 +52,6 @@ impl<S: System> Default for Chunk<S> {
             count: 0,
             ends: Vec::new(),
             fresh: Vec::new(),
-            recent: Recent::default(),
             found: Found::default(),
             coverage: S::Coverage::default(),
             tally: Tally::default(),
@@ -77,7 +75,6 @@ impl<S: System> Chunk<S> {
         S::Store::batch_bytes(&self.batch)
             + self.ends.capacity() * size_of::<u32>()
             + self.fresh.capacity() * size_of::<Candidate>()
-            + self.recent.bytes()
     }
 
     /// Adds a state that is nobody's successor.
@@ -99,13 +96,15 @@ impl<S: System> Chunk<S> {
     }
 
     /// Evaluates the properties in every state of the range, and collects all successors.
-    pub(crate) fn expand(&mut self, system: &S, explored: &Explored<S>) {
+    ///
+    /// What the thread met lately came from states before these.
+    pub(crate) fn expand(&mut self, system: &S, explored: &Explored<S>, recent: &mut Recent) {
         for index in self.range.clone() {
             system.with_state(&explored.store, index, |state| {
                 self.judge(system, explored, index, state);
                 if system.stop_at(state) {
                     self.tally.stopped += 1;
-                } else if !self.collect(system, explored, index, state) {
+                } else if !self.collect(system, explored, recent, index, state) {
                     self.tally.terminal += 1;
                     match system.deadlocked(state) {
                         Some(true) => self.found.note(Place::Deadlock, index),
@@ -123,7 +122,7 @@ impl<S: System> Chunk<S> {
             };
             explored
                 .store
-                .sift(&self.batch, successors, &mut self.recent, &mut self.fresh);
+                .sift(&self.batch, successors, recent, &mut self.fresh);
         }
     }
 
@@ -149,13 +148,13 @@ impl<S: System> Chunk<S> {
         &mut self,
         system: &S,
         explored: &Explored<S>,
+        recent: &mut Recent,
         index: Index,
         state: &StateOf<S>,
     ) -> bool {
         let Self {
             batch,
             fresh,
-            recent,
             coverage,
             ..
         } = self;

@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
 use stateright::Model;
 
 use crate::ahead::Ahead;
 use crate::bits::Bits;
 use crate::claim::MAX_GROUPS;
+use crate::crew::share_out;
 use crate::explored::Explored;
 use crate::outcome::{Error, Unfinished};
 use crate::search::Groups;
@@ -146,12 +146,12 @@ impl Graph {
         system: &S,
         explored: &Explored<S>,
         groups: &Groups<S>,
-        pool: Option<&rayon::ThreadPool>,
+        helpers: Option<&rayon::ThreadPool>,
         mut pause: impl FnMut(usize) -> Result<(), Unfinished>,
     ) -> Result<Result<Self, Unfinished>, Error> {
         let states = explored.store.len();
         let mut graph = Self::with_capacity(states, explored.stats.edges);
-        let threads = pool.map_or(1, rayon::ThreadPool::current_num_threads);
+        let threads = 1 + helpers.map_or(0, rayon::ThreadPool::current_num_threads);
         let mut round: Vec<Chunk<S>> = (0..if threads == 1 { 1 } else { 4 * threads })
             .map(|_| Chunk::default())
             .collect();
@@ -165,17 +165,12 @@ impl Graph {
                 chunk.range = next as Index..end as Index;
                 next = end;
             }
-            match pool {
-                Some(pool) => pool.install(|| {
-                    round
-                        .par_iter_mut()
-                        .with_max_len(1)
-                        .try_for_each(|chunk| chunk.expand(system, explored, groups))
-                }),
-                None => round
-                    .iter_mut()
-                    .try_for_each(|chunk| chunk.expand(system, explored, groups)),
-            }?;
+            share_out(helpers, &mut vec![(); threads], &mut round, |(), chunk| {
+                chunk.failed = chunk.expand(system, explored, groups).err();
+            });
+            if let Some(error) = round.iter_mut().find_map(|chunk| chunk.failed.take()) {
+                return Err(error);
+            }
             for chunk in &round {
                 graph.append(chunk);
             }
@@ -221,6 +216,7 @@ struct Chunk<S: System> {
     /// For each state the end of its transitions.
     ends: Vec<u64>,
     stopped: Vec<Index>,
+    failed: Option<Error>,
 }
 
 impl<S: System> Default for Chunk<S> {
@@ -233,6 +229,7 @@ impl<S: System> Default for Chunk<S> {
             labels: Vec::new(),
             ends: Vec::new(),
             stopped: Vec::new(),
+            failed: None,
         }
     }
 }
@@ -252,6 +249,7 @@ impl<S: System> Chunk<S> {
             labels,
             ends,
             stopped,
+            ..
         } = self;
         S::Store::clear(batch);
         hashes.clear();

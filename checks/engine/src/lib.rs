@@ -79,6 +79,7 @@ mod chunk;
 mod claim;
 mod compact;
 mod conform;
+mod crew;
 mod estimate;
 mod exact;
 mod explored;

@@ -20,7 +20,6 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::Model;
@@ -28,12 +27,14 @@ use stateright::Model;
 use crate::checkpoint::{Checkpoint, Keeper, Persist, Position};
 use crate::chunk::{Chunk, parents};
 use crate::claim::Claim;
+use crate::crew::{helpers, share_out};
 use crate::estimate;
 use crate::explored::{Explored, Goal, Properties};
 use crate::graph::Graph;
 use crate::heap::Heap;
 use crate::lasso::Judge;
 use crate::outcome::{Error, Outcome, Unfinished, Verdict};
+use crate::recent::Recent;
 use crate::store::{Index, Store};
 use crate::system::{ActionOf, StateOf, System};
 use crate::watch::Watch;
@@ -225,7 +226,8 @@ impl<'a, S: System> Search<'a, S> {
             limits: self.limits,
             cancel: self.cancel,
             progress: self.progress,
-            pool: pool(self.threads)?,
+            helpers: helpers(self.threads)?,
+            recent: (0..self.threads).map(|_| Recent::default()).collect(),
             started: Instant::now(),
             before: Duration::ZERO,
             reported: Instant::now(),
@@ -252,17 +254,6 @@ impl<'a, S: System> Search<'a, S> {
     }
 }
 
-pub(crate) fn pool(threads: usize) -> Result<Option<rayon::ThreadPool>, Error> {
-    if threads == 1 {
-        return Ok(None);
-    }
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    pool.map(Some).map_err(|error| Error::Threads {
-        threads,
-        reason: error.to_string(),
-    })
-}
-
 /// A search on its way.
 struct Running<'a, S: System> {
     explored: Explored<S>,
@@ -271,7 +262,9 @@ struct Running<'a, S: System> {
     goal: Goal,
     cancel: Option<&'a AtomicBool>,
     progress: Option<(Duration, Report<'a>)>,
-    pool: Option<rayon::ThreadPool>,
+    helpers: Option<rayon::ThreadPool>,
+    /// What each thread met lately.
+    recent: Vec<Recent>,
     started: Instant,
     /// Time spent before the checkpoint that the search goes on from.
     before: Duration,
@@ -417,7 +410,8 @@ impl<S: System> Running<'_, S> {
                 count += 1;
             }
             self.expand_round(&mut round[..count]);
-            self.buffer_bytes = round.iter().map(Chunk::bytes).sum();
+            let recent = self.recent.iter().map(Recent::bytes);
+            self.buffer_bytes = round.iter().map(Chunk::bytes).chain(recent).sum();
             for chunk in &mut round[..count] {
                 self.absorb(chunk).map_err(|why| (chunk.range.end, why))?;
             }
@@ -428,21 +422,21 @@ impl<S: System> Running<'_, S> {
         Ok(())
     }
 
-    fn expand_round(&self, round: &mut [Chunk<S>]) {
+    fn expand_round(&mut self, round: &mut [Chunk<S>]) {
         let Self {
-            explored, system, ..
+            explored,
+            system,
+            helpers,
+            recent,
+            ..
         } = self;
-        match (round, &self.pool) {
-            (chunks @ [_, _, ..], Some(pool)) => pool.install(|| {
-                chunks.par_iter_mut().with_max_len(1).for_each(|chunk| {
-                    chunk.expand(*system, explored);
-                    chunk.strike_out_known(explored);
-                });
-            }),
-            (chunks, _) => chunks
-                .iter_mut()
-                .for_each(|chunk| chunk.expand(*system, explored)),
-        }
+        let several = round.len() > 1;
+        share_out(helpers.as_ref(), recent, round, |recent, chunk| {
+            chunk.expand(*system, explored, recent);
+            if several {
+                chunk.strike_out_known(explored);
+            }
+        });
     }
 
     /// Takes over what a chunk's expansion gave.
@@ -550,7 +544,7 @@ impl<S: System> Running<'_, S> {
             self.system,
             &self.explored,
             groups,
-            self.pool.as_ref(),
+            self.helpers.as_ref(),
             |bytes| {
                 peak = peak.max(stored + bytes);
                 match self.limits.memory_bytes {

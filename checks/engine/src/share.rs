@@ -25,6 +25,7 @@ use crate::explored::{Explored, Found, Goal, Links, NOBODY, Place, Properties, n
 use crate::heap::Heap;
 use crate::mobile::{Mobile, owner};
 use crate::outcome::{Error, Judged, Outcome, Stats, Unfinished, Verdict};
+use crate::recent::Recent;
 use crate::replay::{Run, replay};
 use crate::search::{OutcomeOf, StopWhen, VerdictOf};
 use crate::store::{Index, Store};
@@ -92,6 +93,7 @@ pub struct Share<'a, S: System> {
     pub(crate) explored: Explored<S>,
     goal: Goal,
     chunk: Chunk<S>,
+    recent: Recent,
     /// For each level the number of its first state; then that of the next one to be stored.
     pub(crate) starts: Vec<Index>,
     sightings: Vec<Sighting>,
@@ -116,6 +118,7 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
             explored,
             goal,
             chunk: Chunk::default(),
+            recent: Recent::default(),
             starts: vec![0],
             sightings: Vec::new(),
             buffer_bytes: 0,
@@ -217,11 +220,12 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
             system,
             explored,
             chunk,
+            recent,
             part,
             ..
         } = self;
         chunk.restart(states);
-        chunk.expand(*system, explored);
+        chunk.expand(*system, explored, recent);
         if part.workers > 1 {
             let Chunk { batch, fresh, .. } = chunk;
             let store = &explored.store;
@@ -262,7 +266,7 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
             |_| NOBODY,
             |explored| explored.make_room(limit, buffers),
         );
-        self.buffer_bytes = self.chunk.bytes();
+        self.buffer_bytes = self.chunk.bytes() + self.recent.bytes();
         let bytes = self.bytes();
         let peak = &mut self.explored.stats.peak_bytes;
         *peak = (*peak).max(bytes);

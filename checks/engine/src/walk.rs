@@ -24,11 +24,12 @@ use self::chance::{Chance, Scheduler};
 use self::shrink::{Shrinker, Shrunk};
 use self::states::States;
 use crate::chunk::ones;
+use crate::crew::pool;
 use crate::explored::{Found, Goal, Place, Properties};
 use crate::model::Merge;
 use crate::outcome::{Error, Judged, Path, Unfinished, Verdict};
 use crate::replay::Run;
-use crate::search::{Groups, StopWhen, VerdictOf, pool};
+use crate::search::{Groups, StopWhen, VerdictOf};
 use crate::store::{Index, Store};
 use crate::system::{ActionOf, StateOf, System};
 
@@ -333,7 +334,10 @@ impl<'a, S: System> Walk<'a, S> {
         }
         let properties = Properties::of(self.system)?;
         let goal = Goal::new(&self.stop_when, &properties)?;
-        let pool = pool(self.threads)?;
+        let pool = match self.threads {
+            0 | 1 => None,
+            threads => Some(pool(threads)?),
+        };
         let mut ground = Ground {
             system: self.system,
             properties,
