@@ -134,10 +134,12 @@ pub enum Timer {
     ReclaimAnon { vpage: u8 },
 }
 
-/// Most outcomes a task's step may have ([`Node::task_choices`]), and one step of its
-/// asynchronous I/O.
-const MAX_CHOICES: u8 = 2;
-const MAX_CHOICES_AIO: u8 = MAX_CHOICES + 1;
+/// Most outcomes a task's step may have ([`Node::task_choices`]), twice as many with the switch
+/// `readahead`, and one step of its asynchronous I/O.
+fn most_choices(scenario: &Scenario, task: u8) -> u8 {
+    let own = 2 << u8::from(scenario.switches.readahead);
+    own + u8::from(scenario.tasks[task as usize].aio)
+}
 
 /// The system as stateright's actors see it.
 pub type System = ActorModel<Member, Arc<Cluster>, Budgets>;
@@ -237,11 +239,7 @@ fn timers(scenario: &Scenario, node: u8) -> Vec<Timer> {
             if spec.environment {
                 all.push(Timer::Start { task });
             }
-            let most = if spec.aio {
-                MAX_CHOICES_AIO
-            } else {
-                MAX_CHOICES
-            };
+            let most = most_choices(scenario, task);
             all.extend((0..most).map(|choice| Timer::Task { task, choice }));
         }
     }
@@ -282,7 +280,8 @@ impl Timer {
             Timer::Start { task } => state.task_starts(ctx, task as usize, sink),
             Timer::Task { task, choice } => {
                 let choices = state.task_choices(ctx, task as usize);
-                debug_assert!(choices <= MAX_CHOICES_AIO, "every outcome has its timer");
+                let most = most_choices(cluster.scenario(), task);
+                debug_assert!(choices <= most, "every outcome has its timer");
                 if choice >= choices {
                     return Step::Blocked;
                 }

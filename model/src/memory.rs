@@ -9,7 +9,7 @@ use crate::mutant::Mutant;
 use crate::node::{Ctx, Node};
 use crate::program::{Entry, Op, Val};
 use crate::scenario::{MAX_TASKS, OpKind, Page, Pte, VpageKind};
-use crate::task::{Fault, Pinned, Status, Sub};
+use crate::task::{Fault, Pinned, Status, Sub, Wait};
 
 /// What a task's step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -517,6 +517,63 @@ impl Node {
         }
         t.page_locked = true;
         Some(Val::LOCKED)
+    }
+
+    /// With the switch `readahead`: the file of which the task's next step reads a page in, and
+    /// other pages that are not cached may come along. A page that a design's `readpage` reads
+    /// comes alone.
+    pub(crate) fn reads_with_others(&self, ctx: &Ctx<'_>, task: usize) -> Option<usize> {
+        if !ctx.scenario.switches.readahead {
+            return None;
+        }
+        let t = &self.tasks[task];
+        if t.status != Status::Running || t.wait != Wait::No || t.fault == Fault::Begin {
+            return None;
+        }
+        let (file, page) = if t.nested() {
+            let op = ctx.program.code[t.nested_pc as usize].op;
+            let (v, _) = self.current_access(ctx, task)?;
+            let known = matches!(op, Op::FilemapFault { .. }) && !self.is_beyond_eof(ctx, v);
+            known.then(|| self.backing(ctx, v))??
+        } else {
+            let op = ctx.program.code[t.pc as usize].op;
+            let reads = t.sub == Sub::ReadPage
+                && !t.have_page
+                && matches!(op, Op::ReadIter { noio: false, .. })
+                && ctx.program.entry(Entry::Readpage).is_none();
+            reads.then(|| {
+                (
+                    ctx.scenario.tasks[task].file as usize,
+                    self.file_page(ctx, task),
+                )
+            })?
+        };
+        let pages = &self.pages[file][..self.pages_in(ctx, file)];
+        let absent = pages.iter().filter(|&&p| p == Page::Absent).count();
+        (self.pages[file][page] == Page::Absent && absent > 1).then_some(file)
+    }
+
+    /// The length of a file, in pages.
+    fn pages_in(&self, ctx: &Ctx<'_>, file: usize) -> usize {
+        let spec = &ctx.scenario.files[file];
+        usize::from(if spec.grows() {
+            self.i_size[file]
+        } else {
+            spec.pages
+        })
+    }
+
+    /// Reads in what is not cached.
+    pub(crate) fn read_others<S: Sink>(&mut self, ctx: &Ctx<'_>, file: usize, sink: &mut S) {
+        for page in 0..self.pages_in(ctx, file) {
+            if self.pages[file][page] == Page::Absent && !self.page_locked(ctx, file, page, None) {
+                self.pages[file][page] = Page::Clean;
+                sink.event(Event::PageRead {
+                    file: file as u8,
+                    page: page as u8,
+                });
+            }
+        }
     }
 
     /// May `filemap_fault` answer RETRY here: the page must be read, and it is the

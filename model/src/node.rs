@@ -256,14 +256,14 @@ impl Node {
         if t.sub == Sub::Parked {
             return 0;
         }
-        if t.nested()
+        let may_retry = t.nested()
             && t.wait == Wait::No
-            && let Op::FilemapFault { .. } = ctx.program.code[t.nested_pc as usize].op
-            && self.filemap_fault_may_retry(ctx, task)
-        {
-            return 2;
-        }
-        1
+            && matches!(
+                ctx.program.code[t.nested_pc as usize].op,
+                Op::FilemapFault { .. }
+            )
+            && self.filemap_fault_may_retry(ctx, task);
+        (1 + u8::from(may_retry)) << u8::from(self.reads_with_others(ctx, task).is_some())
     }
 
     /// A task that did nothing so far begins its operation.
@@ -294,6 +294,13 @@ impl Node {
             return self.bio_step(ctx, task, sink);
         }
         let before = self.holds(task);
+        // The choices behind those of the step itself bring other pages along.
+        let (choice, others) = match self.reads_with_others(ctx, task) {
+            Some(file) if choice >= self.own_choices(ctx, task) / 2 => {
+                (choice - self.own_choices(ctx, task) / 2, Some(file))
+            }
+            _ => (choice, None),
+        };
         let step = if t.fault == Fault::Begin {
             self.fault_begin(ctx, task, sink)
         } else if t.nested() || self.runs_design(ctx, task) {
@@ -301,6 +308,11 @@ impl Node {
         } else {
             self.builtin_step(ctx, task, sink)
         };
+        if step == Step::Taken
+            && let Some(file) = others
+        {
+            self.read_others(ctx, file, sink);
+        }
         if step == Step::Taken {
             self.run_unseen(ctx, task, before, sink);
             if ctx.program.kernel.hold == HoldRule::V2624 {

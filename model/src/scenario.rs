@@ -430,6 +430,10 @@ pub struct Switches {
     /// `filemap_fault` may drop mmap_lock for I/O and answer VM_FAULT_RETRY (M1).
     /// Default: on.
     pub fault_retry: bool,
+    /// A page that a fault or a buffered read reads in may bring all the others of the file
+    /// along: then they are mapped without a glock (R9), which a recorded kernel does.
+    /// Default: off, a page comes alone.
+    pub readahead: bool,
     /// Local instructions are fused with the step before them. Default: on.
     pub fusion: bool,
     /// An answer of the lock space that nothing precedes on its way is delivered, and
@@ -446,6 +450,7 @@ impl Default for Switches {
             page_refs_block: false,
             gup_window: false,
             fault_retry: true,
+            readahead: false,
             fusion: true,
             message_fusion: true,
             release_fusion: true,
@@ -465,6 +470,7 @@ impl Switches {
             ),
             ("gup_window", now.gup_window, usual.gup_window),
             ("fault_retry", now.fault_retry, usual.fault_retry),
+            ("readahead", now.readahead, usual.readahead),
             ("fusion", now.fusion, usual.fusion),
             ("message_fusion", now.message_fusion, usual.message_fusion),
             ("release_fusion", now.release_fusion, usual.release_fusion),

@@ -381,6 +381,7 @@ fn hosts_agree_under_every_switch() {
         |s: &mut Switches| s.page_refs_block = true,
         |s: &mut Switches| s.gup_window = true,
         |s: &mut Switches| s.fault_retry = false,
+        |s: &mut Switches| s.readahead = true,
         |s: &mut Switches| s.fusion = false,
         |s: &mut Switches| s.message_fusion = false,
         |s: &mut Switches| s.release_fusion = false,

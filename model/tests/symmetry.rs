@@ -371,6 +371,7 @@ fn no_switch_tells_anybody_apart() {
         |s: &mut Switches| s.gup_window = true,
         |s: &mut Switches| (s.gup_window, s.page_refs_block) = (true, true),
         |s: &mut Switches| s.fault_retry = false,
+        |s: &mut Switches| s.readahead = true,
         |s: &mut Switches| s.fusion = false,
         |s: &mut Switches| s.message_fusion = false,
         |s: &mut Switches| s.release_fusion = false,

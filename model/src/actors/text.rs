@@ -55,6 +55,7 @@ pub(super) fn action(cluster: &Cluster, action: &SystemAction) -> String {
                 let task = &scenario.tasks[task as usize];
                 let outcome = match choice {
                     0 => "",
+                    _ if scenario.switches.readahead => ", another outcome",
                     _ => ", filemap_fault drops mmap_lock",
                 };
                 format!(

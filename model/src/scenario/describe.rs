@@ -221,6 +221,7 @@ impl Scenario {
             ("page_refs_block", s.page_refs_block, d.page_refs_block),
             ("gup_window", s.gup_window, d.gup_window),
             ("fault_retry", s.fault_retry, d.fault_retry),
+            ("readahead", s.readahead, d.readahead),
             ("fusion", s.fusion, d.fusion),
             ("message_fusion", s.message_fusion, d.message_fusion),
             ("release_fusion", s.release_fusion, d.release_fusion),

@@ -176,6 +176,9 @@ impl Scenario {
         let _ = writeln!(out, "page_refs_block = {}", s.page_refs_block);
         let _ = writeln!(out, "gup_window = {}", s.gup_window);
         let _ = writeln!(out, "fault_retry = {}", s.fault_retry);
+        if s.readahead {
+            let _ = writeln!(out, "readahead = true");
+        }
         let _ = writeln!(out, "fusion = {}", s.fusion);
         let _ = writeln!(out, "message_fusion = {}", s.message_fusion);
         let _ = writeln!(out, "release_fusion = {}", s.release_fusion);
