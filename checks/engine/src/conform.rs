@@ -152,6 +152,10 @@ pub struct MatchStats {
     pub widest: usize,
     /// Steps that were followed.
     pub steps: u64,
+    /// States whose steps had to be asked for, as they were not known from before.
+    pub expanded: u64,
+    /// The most states, or pairs, that were kept at a time: what [`MatchLimits::kept`] is about.
+    pub kept: usize,
 }
 
 /// A step out of a state.
@@ -502,6 +506,8 @@ where
                     let number = here.pairs[next];
                     next += 1;
                     let state = self.trail.pairs[number as usize].state;
+                    let known = self.kept.out[state as usize].is_some();
+                    self.trail.stats.expanded += u64::from(!known);
                     let out = self.kept.out(self.system, &self.view, self.part, state)?;
                     cut |= out.cut;
                     self.trail.stats.steps += out.edges.len() as u64;
@@ -554,6 +560,7 @@ where
                 return Ok(Answer::Accepted);
             }
             let kept = self.trail.pairs.len().max(self.kept.store.len());
+            self.trail.stats.kept = self.trail.stats.kept.max(kept);
             if kept > self.limits.kept.max(4 * waiting) && !levels.is_empty() {
                 self.throw_away(&mut levels)?;
             }

@@ -17,9 +17,10 @@ use glock_model::cluster::{Action, State};
 use glock_model::event::{Event, NoSink};
 use glock_model::glock::{Runner, Stage};
 use glock_model::guest::{Asked, Guest};
+use glock_model::lockspace::Message;
 use glock_model::mode::Mode;
 use glock_model::program::{Entry, NqFlags, Val};
-use glock_model::scenario::{MAX_TASKS, Page, Pte, VpageKind};
+use glock_model::scenario::{MAX_FILES, MAX_TASKS, Page, Pte, VpageKind};
 use glock_model::task::{Status, Task};
 use stateright::Model;
 use std::collections::BTreeSet;
@@ -50,6 +51,10 @@ impl Pending {
     }
 }
 
+fn bit(node: u8, file: u8) -> u32 {
+    1 << (node as usize * MAX_FILES + file as usize)
+}
+
 /// A request for a glock by a function that is not modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Outside {
@@ -72,6 +77,9 @@ pub struct HostState {
     pub outside: Vec<Option<Outside>>,
     /// What is still to be shown.
     pub pending: Vec<Pending>,
+    /// Callbacks that were seen to leave the lock space and have not reached the glock: a bit for
+    /// each node and file.
+    pub called_back: u32,
 }
 
 /// What a process has done to its mappings since its last call, without a marker.
@@ -101,6 +109,8 @@ pub enum Did {
     Wait { proc: u8 },
     /// It gives the glock up.
     Release { proc: u8 },
+    /// A callback leaves the lock space.
+    CallBack { node: u8, file: u8 },
     /// Something that has happened is shown.
     Show,
 }
@@ -158,6 +168,11 @@ impl<'r> Host<'r> {
             setup,
             asks,
         }
+    }
+
+    /// The recording.
+    pub fn recording(&self) -> &'r Recording {
+        self.recording
     }
 
     /// The scenarios.
@@ -327,6 +342,10 @@ impl<'r> Host<'r> {
                     to: glock.demote_state,
                 })
             }
+            Event::Recursion { task, .. } if task < procs => {
+                own(task, What::Trapped { proc: task })
+            }
+            Event::DioFlush { task, .. } => own(task, What::Flush { proc: task }),
             Event::FaultInDone { task, left } => {
                 let Value::Bytes(left) = self.value(state, task, Val::size(left)) else {
                     return None;
@@ -362,11 +381,14 @@ impl<'r> Host<'r> {
         let mut at_once = None;
         let mut shown: Vec<Pending> = Vec::new();
         for (i, event) in events.iter().enumerate() {
+            self.change_of_mode(&next, context, *event, &mut shown);
             let Event::TryFailed { task, file } = *event else {
                 if let Some(Event::Recursion { .. }) = events.get(i + 1) {
                     continue; // the BUG comes before the line
                 }
-                shown.extend(self.shown(&next, context, *event));
+                let probed = self.recording.probed[context.0 as usize];
+                let event = self.shown(&next, context, *event);
+                shown.extend(event.filter(|event| probed.shows(&event.what)));
                 continue;
             };
             let queued = i.checked_sub(1).map(|before| events[before]);
@@ -404,6 +426,36 @@ impl<'r> Host<'r> {
             self.finish(acts, (context.0, did), next.clone(), without);
         }
         self.finish(acts, (context.0, did), next, shown);
+    }
+
+    /// What a change of mode does before the lock space is asked (Q10). Its lines are those of the
+    /// context that runs it, which has let the spinlock go.
+    fn change_of_mode(
+        &self,
+        next: &HostState,
+        (node, who): (u8, Who),
+        event: Event,
+        shown: &mut Vec<Pending>,
+    ) {
+        let stage = |file: u8| next.cluster.nodes[node as usize].glocks[file as usize].stage;
+        let (file, syncs, invalidates) = match event {
+            Event::Xmote { file, to, .. } => {
+                let now = stage(file) != Stage::Sync;
+                (file, true, now && matches!(to, Mode::Un | Mode::Df))
+            }
+            Event::Sync { file } => (file, false, stage(file) == Stage::Inval),
+            _ => return,
+        };
+        let lines = [
+            (syncs, What::GoSync { file }),
+            (invalidates, What::GoInval { file }),
+        ];
+        let probed = self.recording.probed[node as usize];
+        for (happens, what) in lines {
+            if happens && probed.shows(&what) {
+                shown.push(Pending { who, node, what });
+            }
+        }
     }
 
     fn finish(
@@ -598,6 +650,14 @@ impl<'r> Host<'r> {
                 | Action::Expire { node, file } => (node, Who::Work(node, file)),
                 _ => (0, Who::Work(0, 0)),
             };
+            if let Action::Server { node, file } = action
+                && (self.is_calling_back(state, file) || self.is_asking(state, node, file))
+            {
+                continue;
+            }
+            if self.calls_back(state, action, acts) {
+                continue;
+            }
             let nobody = matches!(action, Action::Server { .. });
             if !nobody && self.has_pending(state, context.1) {
                 continue;
@@ -606,10 +666,13 @@ impl<'r> Host<'r> {
             let Some(after) = cluster.step(&state.cluster, action, &mut events) else {
                 continue;
             };
-            let next = HostState {
+            let mut next = HostState {
                 cluster: after,
                 ..state.clone()
             };
+            if let Action::Deliver { node, file } = action {
+                next.called_back &= !bit(node, file);
+            }
             if let Some(more) = self.reads_ahead(&next, context.0, &events) {
                 self.add(
                     acts,
@@ -621,6 +684,55 @@ impl<'r> Host<'r> {
             }
             self.add(acts, (state, Did::Model(action)), context, next, &events);
         }
+    }
+
+    /// The line of a request comes before the request is sent.
+    fn is_asking(&self, state: &HostState, node: u8, file: u8) -> bool {
+        let request = |pending: &Pending| {
+            pending.node == node
+                && matches!(pending.what, What::Request { file: f, .. } if f == file)
+        };
+        state.pending.iter().any(request)
+    }
+
+    /// A callback for this file is between the lock space and the glock of a node: it is not one to
+    /// be merged with another message any more.
+    fn is_calling_back(&self, state: &HostState, file: u8) -> bool {
+        (0..self.recording.logs.len() as u8).any(|node| state.called_back & bit(node, file) != 0)
+    }
+
+    /// Is the message to be delivered a callback that has to be seen before it reaches the glock?
+    /// Adds the step that shows it. Those that are dropped on delivery are never seen.
+    fn calls_back(&self, state: &HostState, action: Action, acts: &mut Vec<Act>) -> bool {
+        let Action::Deliver { node, file } = action else {
+            return false;
+        };
+        let channel = &state.cluster.channels[node as usize][file as usize];
+        let Some(Message::Bast(mode)) = channel.first() else {
+            return false;
+        };
+        let what = What::Callback { file, mode };
+        if !self.recording.probed[node as usize].shows(&what)
+            || state.called_back & bit(node, file) != 0
+        {
+            return false;
+        }
+        let cluster = &self.setup.clusters[state.combination as usize];
+        let mut events = Vec::new();
+        cluster.step(&state.cluster, action, &mut events);
+        let asks = |event: &Event| matches!(event, Event::DemoteRequest { .. });
+        if !events.iter().any(asks) {
+            return false;
+        }
+        let mut next = state.clone();
+        next.called_back |= bit(node, file);
+        acts.push(Act {
+            did: Did::CallBack { node, file },
+            shows: Some((node, what)),
+            part: 0,
+            next: Box::new(next),
+        });
+        true
     }
 
     /// A page that is read in may bring the others of its file along: readahead is a matter of the
@@ -690,6 +802,7 @@ impl Model for Host<'_> {
                     combination: 0,
                     outside: vec![None; self.recording.processes.len()],
                     pending: Vec::new(),
+                    called_back: 0,
                 };
                 if !states.contains(&state) {
                     states.push(state);

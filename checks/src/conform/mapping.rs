@@ -11,10 +11,18 @@
 //! | `gfs2_demote_rq` | `DemoteRequest` (R1) |
 //! | `gfs2_glock_nq_ret ... ret=13` (GLR_TRYFAILED) | `TryFailed` (Q6, Q13) |
 //! | `dlm_lock_start`, `dlm_ast` | `Request` (Q11), `Answer` (D7) |
+//! | `dlm_bast` | the callback leaves the channel (D7); `DemoteRequest`, what it does, comes after |
+//! | `inode_go_sync` | `Xmote` (Q10): the change of mode begins, with write-back (R5) |
+//! | `inode_go_inval` | the change of mode drops the pages (R6): the begin, as pages have no line |
+//! | the return of a function in [`FUNCTIONS`] to one of [`FLUSHERS`] | `DioFlush` (I1b) |
+//! | `gfs2_glock_nq`, the last line of its task where the kernel hit a BUG | `Recursion` (Q4) |
 //! | the functions in [`FUNCTIONS`] | as said there |
 //! | the markers `CALL` and `RET` | `Call`, `Return` |
 //!
-//! `dlm_bast` is implied by the `gfs2_demote_rq` that follows it, and `dlm_lock_end` by its start.
+//! `dlm_lock_end` is implied by its start. The probes of `inode_go_sync` and `inode_go_inval` do not
+//! say which glock: it is the one whose `dlm_lock_start` or `gfs2_glock_state_change` the same task
+//! prints next, as a change of mode is one run of code (Q10). What of these a log has not a single
+//! line of was not probed there, and the model does not show it.
 
 /// What a probed function is to the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +40,12 @@ pub enum Function {
     Transfer,
     /// A transfer that faults its source in on its own: its result. What it faults in is part of it.
     TransferWithFaultIn,
+    /// Write-back before a change of mode: its entry.
+    GoSync,
+    /// Invalidation before a change of mode: its entry.
+    GoInval,
+    /// Write-back, and for a write invalidation, of the range of a direct transfer: its return.
+    Flush,
     /// Nothing that the model shows, or nothing that another event does not say better.
     Implied,
 }
@@ -52,12 +66,15 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
     ("gfs2_file_read_iter", Function::Implied),
     ("gfs2_file_write_iter", Function::Implied),
     ("gfs2_file_buffered_write", Function::Implied),
-    ("filemap_write_and_wait_range", Function::Implied),
-    ("kiocb_write_and_wait", Function::Implied),
-    ("kiocb_invalidate_pages", Function::Implied),
-    ("inode_go_sync", Function::Implied),
-    ("inode_go_inval", Function::Implied),
+    ("filemap_write_and_wait_range", Function::Flush),
+    ("kiocb_write_and_wait", Function::Flush),
+    ("kiocb_invalidate_pages", Function::Flush),
+    ("inode_go_sync", Function::GoSync),
+    ("inode_go_inval", Function::GoInval),
 ];
+
+/// Callers for which a [`Function::Flush`] is part of a direct transfer.
+pub const FLUSHERS: &[&str] = &["__iomap_dio_rw"];
 
 /// Callers of `gfs2_glock_nq` that a design is about. Whatever another function asks for is a
 /// request that the model serves and the design does not make ([`glock_model::guest`]).

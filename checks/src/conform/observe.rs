@@ -4,6 +4,7 @@ use super::ftrace::{Event, Line, Trace};
 use super::mapping::{self, FAULT_BITS, Function, TRYFAILED};
 use glock_model::mode::Mode;
 use glock_model::scenario::OpKind;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// The result of something, as the kernel counts it.
@@ -87,6 +88,16 @@ pub enum What {
     Request { file: u8, mode: Mode },
     /// Its answer.
     Answer { file: u8, granted: bool },
+    /// The lock space's callback: another node wants this mode.
+    Callback { file: u8, mode: Mode },
+    /// A change of mode begins, with write-back.
+    GoSync { file: u8 },
+    /// A change of mode drops the pages.
+    GoInval { file: u8 },
+    /// A direct transfer has written back the pages of its range.
+    Flush { proc: u8 },
+    /// A request for a glock that the process has already: it never comes back.
+    Trapped { proc: u8 },
     /// The fault handler is entered.
     Fault { proc: u8 },
     /// It returned: bits of [`FAULT_BITS`].
@@ -139,6 +150,8 @@ impl What {
             | What::Queue { proc, .. }
             | What::Dequeue { proc, .. }
             | What::Refused { proc }
+            | What::Flush { proc }
+            | What::Trapped { proc }
             | What::Fault { proc }
             | What::FaultDone { proc, .. }
             | What::Mkwrite { proc }
@@ -146,6 +159,17 @@ impl What {
             | What::FaultIn { proc, .. }
             | What::Transfer { proc, .. } => Some(proc),
             _ => None,
+        }
+    }
+
+    /// The file it is about, if it is about one.
+    pub fn file(&self) -> Option<u8> {
+        match *self {
+            What::Request { file, .. }
+            | What::Callback { file, .. }
+            | What::GoSync { file }
+            | What::GoInval { file } => Some(file),
+            _ => self.glock(),
         }
     }
 
@@ -161,6 +185,46 @@ impl What {
             | What::Demote { file, .. }
             | What::Answer { file, .. } => Some(file),
             _ => None,
+        }
+    }
+}
+
+/// What of the things that only some recordings have was probed in a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probed {
+    /// [`What::GoSync`].
+    pub go_sync: bool,
+    /// [`What::GoInval`].
+    pub go_inval: bool,
+    /// [`What::Flush`].
+    pub flush: bool,
+    /// [`What::Callback`].
+    pub callback: bool,
+}
+
+impl Probed {
+    fn of(log: &[Observation]) -> Probed {
+        let mut probed = Probed::default();
+        for seen in log {
+            match seen.what {
+                What::GoSync { .. } => probed.go_sync = true,
+                What::GoInval { .. } => probed.go_inval = true,
+                What::Flush { .. } => probed.flush = true,
+                What::Callback { .. } => probed.callback = true,
+                _ => {}
+            }
+        }
+        probed
+    }
+
+    /// Whether an event would have a line.
+    pub fn shows(&self, what: &What) -> bool {
+        match what {
+            What::GoSync { .. } => self.go_sync,
+            What::GoInval { .. } => self.go_inval,
+            What::Flush { .. } => self.flush,
+            What::Callback { .. } => self.callback,
+            _ => true,
         }
     }
 }
@@ -239,6 +303,8 @@ pub struct Recording {
     pub names: Vec<String>,
     /// Per log, what was observed.
     pub logs: Vec<Vec<Observation>>,
+    /// Per log, what was probed of what need not be.
+    pub probed: Vec<Probed>,
     /// The processes.
     pub processes: Vec<Process>,
     /// The files: names and numbers of their glocks.
@@ -278,6 +344,7 @@ pub fn observe(traces: &[(String, Trace)]) -> Result<Recording, Unreadable> {
     let mut recording = Recording {
         names: traces.iter().map(|(name, _)| name.clone()).collect(),
         logs: Vec::new(),
+        probed: Vec::new(),
         processes: Vec::new(),
         files: Vec::new(),
         clustered: false,
@@ -297,6 +364,7 @@ pub fn observe(traces: &[(String, Trace)]) -> Result<Recording, Unreadable> {
         recording.problems.extend(problems);
         let reader = LogReader::new(&recording, node);
         let (observations, skipped, clustered) = reader.read(trace);
+        recording.probed.push(Probed::of(&observations));
         recording.logs.push(observations);
         recording.skipped.push(skipped);
         recording.clustered |= clustered;
@@ -536,6 +604,11 @@ impl Recording {
                 let how = if granted { "granted" } else { "refused" };
                 format!("answer of the DLM {}: {how}", file(f))
             }
+            What::Callback { file: f, mode } => format!("callback {} for {mode}", file(f)),
+            What::GoSync { file: f } => format!("inode_go_sync {}", file(f)),
+            What::GoInval { file: f } => format!("inode_go_inval {}", file(f)),
+            What::Flush { .. } => "range written back".to_owned(),
+            What::Trapped { .. } => "gfs2_glock_nq, and a BUG".to_owned(),
             What::Fault { .. } => "gfs2_fault".to_owned(),
             What::FaultDone { code, .. } => format!("gfs2_fault returns {}", fault(code)),
             What::Mkwrite { .. } => "gfs2_page_mkwrite".to_owned(),
@@ -575,6 +648,10 @@ struct LogReader<'r> {
     node: usize,
     tracks: Vec<Track>,
     observations: Vec<Observation>,
+    /// Whose change of mode a task is in, for the lines that do not say it, by number of the line.
+    changes: HashMap<usize, u8>,
+    /// Lines that are the last of their task.
+    last: HashSet<usize>,
     skipped: usize,
     clustered: bool,
 }
@@ -587,12 +664,17 @@ impl<'r> LogReader<'r> {
             node,
             tracks: tracks.collect(),
             observations: Vec::new(),
+            changes: HashMap::new(),
+            last: HashSet::new(),
             skipped: 0,
             clustered: false,
         }
     }
 
     fn read(mut self, trace: &Trace) -> (Vec<Observation>, usize, bool) {
+        self.find_changes(trace);
+        let last: HashMap<u32, usize> = trace.lines.iter().map(|l| (l.pid, l.number)).collect();
+        self.last = last.into_values().collect();
         let end = trace.whole_before().map_or(usize::MAX, |p| p.line);
         for line in &trace.lines {
             if line.number < end && self.line(line).is_none() {
@@ -600,6 +682,35 @@ impl<'r> LogReader<'r> {
             }
         }
         (self.observations, self.skipped, self.clustered)
+    }
+
+    /// Reads backwards: a change of mode ends with the line that names the glock.
+    fn find_changes(&mut self, trace: &Trace) {
+        let mut ends: HashMap<u32, u8> = HashMap::new();
+        for line in trace.lines.iter().rev() {
+            let function = match &line.event {
+                Event::Enter { function } => mapping::function(function),
+                Event::Return { function, .. } => match mapping::function(function) {
+                    Some(Function::GoSync | Function::GoInval) => continue,
+                    _ => None,
+                },
+                &Event::State { kind, number, .. } | &Event::LockStart { kind, number, .. } => {
+                    match self.file(kind, number) {
+                        Some(file) => ends.insert(line.pid, file),
+                        None => ends.remove(&line.pid),
+                    };
+                    continue;
+                }
+                _ => None,
+            };
+            let end = match function {
+                Some(Function::GoInval) => ends.get(&line.pid).copied(),
+                _ => ends.remove(&line.pid),
+            };
+            if let (Some(Function::GoSync | Function::GoInval), Some(file)) = (function, end) {
+                self.changes.insert(line.number, file);
+            }
+        }
     }
 
     fn see(&mut self, line: &Line, what: What) -> Option<()> {
@@ -692,7 +803,12 @@ impl<'r> LogReader<'r> {
                 let granted = status == 0;
                 self.see(line, What::Answer { file, granted })
             }
-            Event::Bast { .. } | Event::Other => None,
+            &Event::Bast { kind, number, mode } => {
+                let file = self.file(kind, number)?;
+                self.clustered = true;
+                self.see(line, What::Callback { file, mode })
+            }
+            Event::Other => None,
         }
     }
 
@@ -730,12 +846,24 @@ impl<'r> LogReader<'r> {
     }
 
     fn enter(&mut self, line: &Line, function: Function) -> Option<()> {
+        if let Function::GoSync | Function::GoInval = function {
+            let file = *self.changes.get(&line.number)?;
+            let what = match function {
+                Function::GoSync => What::GoSync { file },
+                _ => What::GoInval { file },
+            };
+            return self.see(line, what);
+        }
         let proc = self.proc(line)?;
         let track = &mut self.tracks[proc as usize];
         match function {
             Function::Nq => {
                 track.nq.push(Nq { queued: None });
-                None
+                let trapped = self.recording.ending.bug && self.last.contains(&line.number);
+                match trapped {
+                    true => self.see(line, What::Trapped { proc }),
+                    false => None,
+                }
             }
             Function::TransferWithFaultIn => {
                 track.in_transfer += 1;
@@ -743,7 +871,7 @@ impl<'r> LogReader<'r> {
             }
             Function::Fault => self.see(line, What::Fault { proc }),
             Function::PageMkwrite => self.see(line, What::Mkwrite { proc }),
-            Function::FaultIn | Function::Transfer | Function::Implied => None,
+            _ => None,
         }
     }
 
@@ -766,7 +894,10 @@ impl<'r> LogReader<'r> {
                 self.see(line, What::Transfer { proc, value })
             }
             Function::Transfer => self.see(line, What::Transfer { proc, value }),
-            Function::Implied => None,
+            Function::Flush if mapping::FLUSHERS.contains(&caller) => {
+                self.see(line, What::Flush { proc })
+            }
+            _ => None,
         }
     }
 

@@ -1,23 +1,29 @@
 //! A program in C that makes the calls of a scenario, with markers: what `glock reproduce` prints.
 //!
-//! It needs nothing but POSIX threads and runs on any file system, in a directory that it was given
+//! It needs nothing but Linux and POSIX threads and runs on any file system, in a directory that it was given
 //! and that is empty or that it has used before. Each address space is a process, each task a thread
 //! of it.
 
 use glock_model::scenario::{OpKind, Scenario, TaskSpec, VpageKind};
 use std::fmt::Write;
 
-/// What every program begins with: `@PAGE@` aside, it does not depend on the scenario.
+/// What every program begins with: it does not depend on the scenario.
 const HEAD: &str = r#"#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,14 +32,20 @@ const HEAD: &str = r#"#define _GNU_SOURCE
 #endif
 #define PAGE 4096
 
-enum op { READ, WRITE, LOAD, STORE, PIPE_READ, PIPE_WRITE, MMAP, MUNMAP, MPROTECT };
+/* Bytes by which a buffer that begins in mid-page is off. */
+#define OFF 512
+
+enum op {
+	READ, WRITE, FIEMAP, LOAD, STORE, PIPE_READ, PIPE_WRITE, MMAP, MUNMAP, MPROTECT
+};
+enum flags { DIRECT = 1, APPEND = 2, AIO = 4, UNALIGNED = 8 };
 enum kind { SHARED, PRIVATE, ANON, BAD };
 
 struct page { enum kind kind; int file; int page; };
 struct region { int process; int count; struct page pages[8]; char *at; };
 struct task {
 	const char *name, *call;
-	int process; enum op op; int direct; int file; int first;
+	int process; enum op op; int flags; int file; int first;
 	int region; int offset; int count;
 };
 
@@ -118,11 +130,20 @@ static void make_files(void)
 			      O_CREAT | O_TRUNC | O_RDWR, 0600);
 		if (fd < 0)
 			die(path);
+		if (ftruncate(fd, (off_t)files[i].pages * PAGE))
+			die(path);
 		for (j = 0; j < files[i].pages; j++) {
+			if (files[i].holes >> j & 1)
+				continue;
 			memset(data, 'a' + (8 * i + j) % 26, PAGE);
 			if (pwrite(fd, data, PAGE, (off_t)j * PAGE) != PAGE)
 				die(path);
 		}
+		/* Behind them, with a hole before each: extents to report. */
+		for (j = 0; j < files[i].extents; j++)
+			if (pwrite(fd, data, PAGE, (off_t)(files[i].pages + 1 + 2 * j) *
+				   PAGE) != PAGE)
+				die(path);
 		if (fsync(fd))
 			die(path);
 		close(fd);
@@ -162,10 +183,12 @@ static void map_region(struct region *region)
 {
 	int i;
 
-	region->at = mmap(NULL, (size_t)region->count * PAGE, PROT_NONE,
+	/* With a page in front of it, for what a call wants there. */
+	region->at = mmap(NULL, (size_t)(region->count + 1) * PAGE, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (region->at == MAP_FAILED)
+	if (region->at == MAP_FAILED || mprotect(region->at, PAGE, PROT_READ | PROT_WRITE))
 		die("mmap");
+	region->at += PAGE;
 	for (i = 0; i < region->count; i++) {
 		struct page *page = &region->pages[i];
 		int fd = -1, flags = MAP_FIXED;
@@ -186,17 +209,77 @@ static void map_region(struct region *region)
 	}
 }
 
+/* Asynchronous: the result is what the completion reports. */
+static long submit(int command, int fd, char *at, size_t size, off_t off)
+{
+	struct iocb request = {
+		.aio_lio_opcode = (__u16)command,
+		.aio_fildes = (__u32)fd,
+		.aio_buf = (uintptr_t)at,
+		.aio_nbytes = size,
+		.aio_offset = off,
+	};
+	struct iocb *requests[] = { &request };
+	struct io_event event;
+	aio_context_t context = 0;
+	long ret;
+	int error;
+
+	if (syscall(SYS_io_setup, 1, &context))
+		die("io_setup");
+	ret = syscall(SYS_io_submit, context, 1, requests);
+	error = errno;
+	if (ret == 1) {
+		do
+			ret = syscall(SYS_io_getevents, context, 1, 1, &event, NULL);
+		while (ret < 0 && errno == EINTR);
+		if (ret != 1)
+			die("io_getevents");
+		ret = (long)event.res;
+		if (ret < 0) {
+			error = (int)-ret;
+			ret = -1;
+		}
+	}
+	syscall(SYS_io_destroy, context);
+	errno = error;
+	return ret;
+}
+
+/* The extents go to the buffer, and what precedes them to the page in front of it. */
+static long report_extents(int fd, char *at, size_t size)
+{
+	struct fiemap *map = (struct fiemap *)(void *)(at - sizeof(*map));
+
+	memset(map, 0, sizeof(*map));
+	map->fm_length = FIEMAP_MAX_OFFSET;
+	map->fm_extent_count = (__u32)(size / sizeof(struct fiemap_extent));
+	return ioctl(fd, FS_IOC_FIEMAP, map);
+}
+
 static long perform(const struct task *task, int fd, int *pipes, char *at)
 {
 	size_t i, size = (size_t)task->count * PAGE;
 	off_t off = (off_t)task->first * PAGE;
 	volatile char *bytes = at;
 
+	if (task->flags & UNALIGNED) {
+		at += OFF;
+		size -= OFF;
+	}
 	switch (task->op) {
 	case READ:
+		if (task->flags & AIO)
+			return submit(IOCB_CMD_PREAD, fd, at, size, off);
 		return pread(fd, at, size, off);
 	case WRITE:
+		if (task->flags & AIO)
+			return submit(IOCB_CMD_PWRITE, fd, at, size, off);
+		if (task->flags & APPEND)
+			return write(fd, at, size);
 		return pwrite(fd, at, size, off);
+	case FIEMAP:
+		return report_extents(fd, at, size);
 	case LOAD:
 		for (i = 0; i < size; i += PAGE)
 			(void)bytes[i];
@@ -230,7 +313,8 @@ static void *run_task(void *argument)
 	long ret;
 
 	if (task->file >= 0)
-		fd = open_file(task->file, task->direct ? O_DIRECT : 0);
+		fd = open_file(task->file, (task->flags & DIRECT ? O_DIRECT : 0) |
+					   (task->flags & APPEND ? O_APPEND : 0));
 	if (pipe(pipes))
 		die("pipe");
 	memset(data, 'p', sizeof(data));
@@ -324,9 +408,7 @@ pub fn reproduce(scenario: &Scenario) -> Result<String, String> {
         return Err("the scenario has no task".to_owned());
     }
     if let Some(what) = beyond_it(scenario) {
-        return Err(format!(
-            "the scenario has {what}: the program does not do that"
-        ));
+        return Err(format!("the scenario has {what}"));
     }
     let mut regions: Vec<(u8, Vec<u8>)> = Vec::new();
     let mut places = Vec::new();
@@ -347,20 +429,16 @@ pub fn reproduce(scenario: &Scenario) -> Result<String, String> {
     Ok(out)
 }
 
-/// What the scenario has that the program does not do.
+/// What the scenario has that the program does not do, and why.
 fn beyond_it(scenario: &Scenario) -> Option<&'static str> {
-    let memory = scenario.vpages.iter().find_map(|v| match v.kind {
-        VpageKind::Io => Some("device memory"),
-        VpageKind::Served { .. } => Some("memory whose faults another task serves"),
+    scenario.vpages.iter().find_map(|v| match v.kind {
+        VpageKind::Io => Some("device memory, and a plain program has no device"),
+        VpageKind::Served { .. } => Some(
+            "memory whose faults another task serves, and a plain program may not serve those of \
+             the kernel (userfaultfd)",
+        ),
         _ => None,
-    });
-    let call = scenario.tasks.iter().find_map(|task| match task.op {
-        OpKind::Fiemap => Some("a fiemap"),
-        _ if task.aio => Some("asynchronous I/O"),
-        _ if task.append => Some("an append"),
-        _ => None,
-    });
-    memory.or(call)
+    })
 }
 
 /// The region of a task's buffer, and where in it.
@@ -369,8 +447,17 @@ fn place(regions: &[(u8, Vec<u8>)], task: &TaskSpec) -> Option<(usize, usize)> {
     regions.iter().enumerate().find_map(|(index, (mm, pages))| {
         let mut windows = pages.windows(length);
         let at = windows.position(|window| window == task.buffer)?;
-        (*mm == task.mm).then_some((index, at))
+        // What precedes the extents must not touch a page of the scenario.
+        let fits = at == 0 || task.op != OpKind::Fiemap;
+        (*mm == task.mm && fits).then_some((index, at))
     })
+}
+
+/// How many extents, of 56 bytes each, a file needs to fill the buffers of those who ask for them.
+fn extents(scenario: &Scenario, file: usize) -> usize {
+    let asks = |task: &&TaskSpec| task.op == OpKind::Fiemap && task.file as usize == file;
+    let pages = scenario.tasks.iter().filter(asks).map(|t| t.buffer.len());
+    pages.max().map_or(0, |pages| (pages * 4096).div_ceil(56))
 }
 
 macro_rules! put {
@@ -392,18 +479,20 @@ fn tables(
     put!(out, "#define TASKS {}", scenario.tasks.len());
     put!(
         out,
-        "\nstatic const struct {{ const char *name; int pages; }} files[] = {{"
+        "\nstatic const struct {{ const char *name; int pages, holes, extents; }} files[] = {{"
     );
-    for file in &scenario.files {
+    for (index, file) in scenario.files.iter().enumerate() {
         put!(
             out,
-            "\t{{ {:?}, {} }},",
+            "\t{{ {:?}, {}, {}, {} }},",
             file.name.to_lowercase(),
-            file.pages
+            file.size,
+            file.holes,
+            extents(scenario, index)
         );
     }
     if scenario.files.is_empty() {
-        put!(out, "\t{{ \"none\", 0 }},");
+        put!(out, "\t{{ \"none\", 0, 0, 0 }},");
     }
     put!(out, "}};\n\n/* The node of each process. */");
     let nodes: Vec<String> = scenario
@@ -432,7 +521,7 @@ fn tables(
     put!(out, "}};\n\nstatic const struct task tasks[] = {{");
     for (task, place) in scenario.tasks.iter().zip(places) {
         let (region, offset) = place.map_or((-1, 0), |(r, o)| (r as i64, o));
-        let file = match task.op.is_io() || task.op == OpKind::Mmap {
+        let file = match task.op.is_io() || matches!(task.op, OpKind::Mmap | OpKind::Fiemap) {
             true => i64::from(task.file),
             false => -1,
         };
@@ -443,7 +532,7 @@ fn tables(
             call(scenario, task),
             task.mm,
             operation(task.op),
-            u8::from(matches!(task.op, OpKind::DirectRead | OpKind::DirectWrite)),
+            flags(task),
             task.first_page,
             task.buffer.len()
         );
@@ -464,7 +553,8 @@ fn page(scenario: &Scenario, vpage: u8) -> String {
 
 fn operation(op: OpKind) -> &'static str {
     match op {
-        OpKind::DirectRead | OpKind::BufferedRead | OpKind::Fiemap => "READ",
+        OpKind::DirectRead | OpKind::BufferedRead => "READ",
+        OpKind::Fiemap => "FIEMAP",
         OpKind::DirectWrite | OpKind::BufferedWrite => "WRITE",
         OpKind::Load => "LOAD",
         OpKind::Store => "STORE",
@@ -476,9 +566,28 @@ fn operation(op: OpKind) -> &'static str {
     }
 }
 
+fn flags(task: &TaskSpec) -> String {
+    let direct = matches!(task.op, OpKind::DirectRead | OpKind::DirectWrite);
+    let flags = [
+        (direct, "DIRECT"),
+        (task.append, "APPEND"),
+        (task.aio, "AIO"),
+        (task.unaligned, "UNALIGNED"),
+    ];
+    let set = flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name);
+    match set.collect::<Vec<_>>() {
+        set if set.is_empty() => "0".to_owned(),
+        set => set.join(" | "),
+    }
+}
+
 /// The marker. Of a buffer that is made of several things it says the first; the scenario says all.
+/// Calls that `glock conform` does not follow have verbs of their own.
 fn call(scenario: &Scenario, task: &TaskSpec) -> String {
     let verb = match task.op {
+        OpKind::DirectRead | OpKind::BufferedRead if task.aio => "aio_read",
+        OpKind::DirectWrite | OpKind::BufferedWrite if task.aio => "aio_write",
+        OpKind::DirectWrite | OpKind::BufferedWrite if task.append => "append",
         OpKind::DirectRead | OpKind::BufferedRead => "read",
         OpKind::DirectWrite | OpKind::BufferedWrite => "write",
         OpKind::PipeRead => "pipe",

@@ -1,16 +1,16 @@
 //! Whether a recording is a history of a design.
 
-use super::host::{Host, HostState, part, view};
+use super::host::{Act, Host, HostState, part, view};
 use super::observe::{Observation, Recording, What};
 use super::setup::{Setup, TooLarge};
-use glock_engine::{Answer, Exact, MatchLimits, MatchStats, Matcher, Undecided};
+use glock_engine::{Answer, Exact, MatchLimits, MatchStats, Matcher, Seen, Undecided};
 use glock_model::program::Program;
 use glock_model::waits::{self, Waiter};
 use glock_traces::describe_state;
 use std::collections::BTreeSet;
 
-/// States kept while a recording is followed: they are large.
-const KEPT: usize = 40_000;
+/// States kept while a recording is followed, more or less: they are large.
+pub const KEPT: usize = 40_000;
 
 /// What a verdict may take.
 pub const FRONTIER: usize = 100_000;
@@ -69,54 +69,48 @@ pub fn conform(
     frontier: usize,
 ) -> Result<Conformance, TooLarge> {
     let host = Exact::new(Host::new(recording, setup));
-    let limits = MatchLimits {
-        frontier,
-        kept: KEPT,
-    };
-    let matcher = Matcher::new(&host, view);
-    let mut matcher = matcher
-        .map_err(|_| TooLarge::Design(glock_model::cluster::Unfit::NoInitialState))?
-        .limits(limits)
-        .in_parts(part);
-    let mut logs = recording.logs.clone();
-    let mut swapped = BTreeSet::new();
-    let answer = loop {
-        let slices: Vec<&[Observation]> = logs.iter().map(Vec::as_slice).collect();
-        let fits = |event: &What, seen: &Observation| event.is_seen_as(&seen.what);
-        let answer = matcher.follow_by_parts(&slices, fits, alone);
-        match &answer {
-            Answer::Rejected { farthest } if swap_tied(&mut logs, farthest, &mut swapped) => {}
-            _ => break answer,
-        }
-    };
-    let total: usize = logs.iter().map(Vec::len).sum();
-    let at = matcher.states().next().map(|(at, _)| at.to_vec());
-    let matched = at.map_or(0, |at| at.iter().map(|&n| n as usize).sum());
-    let mut found = Conformance {
-        design: program.name.clone(),
-        verdict: Verdict::Accepted,
-        at: vec![None; logs.len()],
-        matched: (matched, total),
-        states: matcher.states().count(),
-        allowed: Vec::new(),
-        order: Vec::new(),
-        state: None,
-        deadlock: Vec::new(),
-        stats: matcher.stats(),
-    };
-    let model = host.model();
-    match answer {
-        Answer::Accepted => {
-            found.verdict = ending(recording, model, matcher.states(), &mut found.deadlock);
-        }
-        Answer::Rejected { farthest } => {
-            let at = logs.iter().zip(&farthest);
-            found.at = at.map(|(log, &at)| log.get(at).copied()).collect();
-            found.verdict = Verdict::Rejected;
-        }
-        Answer::Unknown(why) => found.verdict = Verdict::Unknown(why),
+    let mut follower = Follower::new(&host, frontier, KEPT)?;
+    Ok(follower.follow(&program.name, recording.logs.clone()))
+}
+
+type View = fn(&HostState, &Act, &HostState, &mut Vec<Seen<What>>);
+
+/// Follows logs of the calls of a recording, one set after the other, through one design. What is
+/// known of the model's states is kept in between, so that many variants of a recording, such as
+/// its mutations, cost little more than one.
+pub struct Follower<'h, 'r> {
+    host: &'h Exact<Host<'r>>,
+    matcher: Matcher<'h, Exact<Host<'r>>, What, View>,
+}
+
+impl<'h, 'r> Follower<'h, 'r> {
+    /// A follower through `host`, that gives up when more than `frontier` states fit at a time, and
+    /// keeps about `kept` of those it has met.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`] if the model cannot begin.
+    pub fn new(
+        host: &'h Exact<Host<'r>>,
+        frontier: usize,
+        kept: usize,
+    ) -> Result<Follower<'h, 'r>, TooLarge> {
+        let matcher = Matcher::new(host, view as View);
+        let matcher = matcher
+            .map_err(|_| TooLarge::Design(glock_model::cluster::Unfit::NoInitialState))?
+            .limits(MatchLimits { frontier, kept })
+            .in_parts(part);
+        Ok(Follower { host, matcher })
     }
-    if matches!(found.verdict, Verdict::Rejected | Verdict::RejectedAtEnd) {
+
+    /// Follows `logs`, of which the recording that the model was made of says the processes, the
+    /// calls, and how it ended.
+    pub fn follow(&mut self, design: &str, mut logs: Vec<Vec<Observation>>) -> Conformance {
+        let mut found = self.judged(design, &mut logs);
+        if !matches!(found.verdict, Verdict::Rejected | Verdict::RejectedAtEnd) {
+            return found;
+        }
+        let matcher = &self.matcher;
         for allowed in matcher.allowed() {
             found.allowed.extend(allowed.events);
         }
@@ -129,11 +123,57 @@ pub fn conform(
         let plain = |state: &HostState| state.outside.iter().all(Option::is_none);
         let state = matcher.states().map(|(_, state)| state).find(plain);
         found.state = state.map(|state| {
-            let cluster = &model.setup().clusters[state.combination as usize];
+            let cluster = &self.host.model().setup().clusters[state.combination as usize];
             describe_state(cluster, &state.cluster)
         });
+        found
     }
-    Ok(found)
+
+    /// The same, without a story: whether `logs` are a history.
+    pub fn judge(&mut self, mut logs: Vec<Vec<Observation>>) -> Verdict {
+        self.judged("", &mut logs).verdict
+    }
+
+    fn judged(&mut self, design: &str, logs: &mut [Vec<Observation>]) -> Conformance {
+        let (model, matcher) = (self.host.model(), &mut self.matcher);
+        let mut swapped = BTreeSet::new();
+        let answer = loop {
+            let slices: Vec<&[Observation]> = logs.iter().map(Vec::as_slice).collect();
+            let fits = |event: &What, seen: &Observation| event.is_seen_as(&seen.what);
+            let answer = matcher.follow_by_parts(&slices, fits, alone);
+            match &answer {
+                Answer::Rejected { farthest } if swap_tied(logs, farthest, &mut swapped) => {}
+                _ => break answer,
+            }
+        };
+        let total: usize = logs.iter().map(Vec::len).sum();
+        let at = matcher.states().next().map(|(at, _)| at.to_vec());
+        let matched = at.map_or(0, |at| at.iter().map(|&n| n as usize).sum());
+        let mut found = Conformance {
+            design: design.to_owned(),
+            verdict: Verdict::Accepted,
+            at: vec![None; logs.len()],
+            matched: (matched, total),
+            states: matcher.states().count(),
+            allowed: Vec::new(),
+            order: Vec::new(),
+            state: None,
+            deadlock: Vec::new(),
+            stats: matcher.stats(),
+        };
+        match answer {
+            Answer::Accepted => {
+                found.verdict = ending(model, matcher.states(), &mut found.deadlock);
+            }
+            Answer::Rejected { farthest } => {
+                let at = logs.iter().zip(&farthest);
+                found.at = at.map(|(log, &at)| log.get(at).copied()).collect();
+                found.verdict = Verdict::Rejected;
+            }
+            Answer::Unknown(why) => found.verdict = Verdict::Unknown(why),
+        }
+        found
+    }
 }
 
 /// The node that goes on alone: one whose next event does not come from the lock space.
@@ -147,7 +187,12 @@ fn alone(next: &[Option<&Observation>]) -> Option<u32> {
     if next.len() == 1 {
         return None;
     }
-    let own = |seen: &&Observation| !matches!(seen.what, What::Answer { .. } | What::Demote { .. });
+    let own = |seen: &&Observation| {
+        !matches!(
+            seen.what,
+            What::Answer { .. } | What::Demote { .. } | What::Callback { .. }
+        )
+    };
     let node = next.iter().position(|seen| seen.filter(own).is_some())?;
     Some(node as u32 + 1)
 }
@@ -180,11 +225,11 @@ fn swap_tied(
 
 /// Whether one of the states left ends as the recording does.
 fn ending<'a>(
-    recording: &Recording,
     model: &Host<'_>,
     states: impl Iterator<Item = (&'a [u32], HostState)>,
     deadlock: &mut Vec<usize>,
 ) -> Verdict {
+    let recording = model.recording();
     let damaged = recording
         .problems
         .iter()
