@@ -351,7 +351,13 @@ fn what_the_rules_forbid_is_rejected_everywhere() {
 }
 
 #[test]
-#[ignore = "takes 200 seconds"]
+#[ignore = "takes 250 seconds"]
 fn what_the_rules_forbid_is_rejected_on_two_nodes_in_a_larger_sample() {
     mutate(&recorded(&CLUSTER), 25, false);
+}
+
+#[test]
+#[ignore = "takes 5000 seconds"]
+fn what_the_rules_forbid_is_rejected_on_two_nodes_everywhere() {
+    mutate(&recorded(&CLUSTER), 1, false);
 }
