@@ -7,7 +7,8 @@ mod primitive;
 
 use glock_primitives::Weakened;
 use glock_primitives::event::{Op, refusals};
-use primitive::shuttle_runs::{Chosen, explore, replay, schedule_of};
+use primitive::shrink::{Kind, Shrunk, directory, keep, kept, shrink};
+use primitive::shuttle_runs::{Chosen, Schedule, explore, replay, schedule_of, threads_of};
 use primitive::{Case, cases};
 
 /// Each case of those below with each scheduler.
@@ -20,6 +21,40 @@ fn deadlocks(case: &Case) -> bool {
         .any(|c| c.name == case.name)
 }
 
+/// A failing schedule made smaller, and kept in a file.
+fn shrunk(case: &'static Case, schedule: &Schedule, part: Option<Weakened>) -> Shrunk {
+    let shrunk = shrink(case, schedule, part).expect("a schedule that fails");
+    let file = keep(case, part, &shrunk);
+    println!("{}:\n{shrunk}kept in {}", case.name, file.display());
+    // It is exact, and what it is compared with was no better.
+    let again = replay(case, &shrunk.schedule.to_string(), part);
+    assert_eq!(again.schedule, shrunk.schedule);
+    assert!(again.events.starts_with(&shrunk.events));
+    assert!(shrunk.schedule.steps() <= shrunk.original.steps());
+    assert!(shrunk.schedule.switches() <= shrunk.original.switches());
+    assert!(shrunk.schedule.preemptions() <= shrunk.original.preemptions());
+    let text = std::fs::read_to_string(file).expect("just written");
+    let (name, weak, schedule) = kept(&text).expect("as it was written");
+    assert_eq!((name.name, weak), (case.name, part));
+    assert_eq!(threads_of(&schedule), Some(shrunk.schedule.threads()));
+    shrunk
+}
+
+/// `GLOCK_SCHEDULE=<a kept file> cargo test -p glock --test primitive_shuttle
+/// replay_a_kept_schedule -- --ignored --nocapture`
+#[test]
+#[ignore = "replays the file in GLOCK_SCHEDULE, by hand"]
+fn replay_a_kept_schedule() {
+    let hint = format!("GLOCK_SCHEDULE names no file of {}", directory().display());
+    let file = std::env::var("GLOCK_SCHEDULE").expect(&hint);
+    let text = std::fs::read_to_string(file).expect(&hint);
+    let (case, part, schedule) = kept(&text).expect("a file as these tests write it");
+    let once = replay(case, &schedule, part);
+    once.events.iter().for_each(|e| println!("{e}"));
+    print!("{}", glock_primitives::event::waits(&once.events));
+    println!("{}", once.why.as_deref().unwrap_or("the execution ends"));
+}
+
 #[test]
 fn every_execution_is_a_history_of_the_model() {
     let (mut executions, mut different, mut events, mut seconds) = (0, 0, 0, 0.0);
@@ -27,16 +62,15 @@ fn every_execution_is_a_history_of_the_model() {
         for (seed, chosen) in (1..).zip(Chosen::ALL) {
             let runs = explore(case, chosen, seed, EXECUTIONS, None);
             if let Some(f) = &runs.failure {
-                panic!(
-                    "{} {chosen:?}: {}\n{}{}",
-                    case.name, f.why, f.waits, f.schedule
-                );
+                let shrunk = shrunk(case, &f.schedule, None);
+                panic!("{} {chosen:?}: {}\n{}{shrunk}", case.name, f.why, f.waits);
             }
             assert_eq!(runs.total, EXECUTIONS, "{}: cut short", case.name);
             let matched = runs.matched(case);
             if let Some(m) = matched.mismatch {
                 let schedule = schedule_of(case, chosen, seed, m.execution, None);
-                panic!("{} {chosen:?}: {m}schedule: {schedule}", case.name);
+                let shrunk = shrunk(case, &schedule, None);
+                panic!("{} {chosen:?}: {m}{shrunk}", case.name);
             }
             executions += matched.executions;
             different += matched.different;
@@ -85,7 +119,12 @@ fn the_deadlock_of_base_is_found_and_runs_again_from_its_schedule() {
         ] {
             assert!(failure.waits.contains(part), "{part}:\n{}", failure.waits);
         }
-        assert_eq!(replay(case, &failure.schedule, None), failure.events);
+        let again = replay(case, &failure.schedule.to_string(), None);
+        assert_eq!(again.events, failure.events);
+        let shrunk = shrunk(case, &failure.schedule, None);
+        assert_eq!(shrunk.kind, Kind::Deadlock);
+        // Neither can get there before both have their first glock.
+        assert!(shrunk.schedule.preemptions() <= 2, "{shrunk}");
     }
 }
 
@@ -103,6 +142,15 @@ fn a_sleeper_that_does_not_look_again_is_woken_for_another_request() {
     println!("{found}");
     let woken = found.observed.last().expect("not empty").op;
     assert_eq!(woken, Op::Wake { granted: true });
+    // Shuttle notices nothing, so the smallest schedule is one for the matcher.
+    let schedule = schedule_of(case, Chosen::Random, 1, found.execution, part);
+    let shrunk = shrunk(case, &schedule, part);
+    assert!(
+        matches!(shrunk.kind, Kind::NoHistory(_)),
+        "{:?}",
+        shrunk.kind
+    );
+    assert_eq!(shrunk.events.last().expect("not empty").op, woken);
 }
 
 /// Of the continuations the model allows after each beginning of a real log, how many a

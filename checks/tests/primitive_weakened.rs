@@ -11,7 +11,8 @@ use glock_primitives::{
     AddressSpace, Config, Flags, Join, LockSpace, Loom, Mode, Pte, Runtime, Weakened,
 };
 use primitive::loom_runs::{Data, explore};
-use primitive::shuttle_runs::{self, Chosen};
+use primitive::shrink::{keep, shrink};
+use primitive::shuttle_runs::{self, Chosen, Schedule};
 use primitive::{Case, cases, match_all};
 use std::fmt::Write;
 use std::process::Command;
@@ -309,7 +310,8 @@ fn every_part_that_is_left_out_breaks_something() {
     insta::assert_snapshot!(table);
 }
 
-/// Five bugs for three tools, each where it shows best.
+/// Five bugs for three tools, each where it shows best. A schedule's size is its steps,
+/// switches of threads, and those of them that preempt a thread that could have gone on.
 const BUGS: [(Weakened, &str); 5] = [
     (Weakened::GrantUnwoken, "a lost wake-up"),
     (Weakened::GrantedPastWaiter, "a grant out of order"),
@@ -332,20 +334,37 @@ fn one_bug_under_shuttle() {
     let run = |part| shuttle_runs::explore(case, Chosen::Random, 1, SHUTTLE_EXECUTIONS, part);
     let runs = run(Some(part));
     let shuttle = runs.failure.as_ref().map(|f| f.execution + 1);
+    let failed = runs.failure.as_ref().map(|f| f.schedule.clone());
     let mut logs: Vec<_> = runs.first.into_iter().map(|(log, n)| (n, log)).collect();
     logs.extend(runs.failure.map(|f| (f.execution, f.events)));
     logs.sort_by_key(|l| l.0);
     let mismatch = match_all(case, &logs, logs.len()).mismatch;
     let matcher = mismatch.map(|m| m.execution + 1);
     let said = |n: Option<usize>| n.map_or("-".to_owned(), |n| n.to_string());
-    println!("FOUND {} {}", said(shuttle), said(matcher));
+    // The first execution that either of them objects to, and the least of its kind.
+    let first = failed
+        .or(matcher.map(|n| shuttle_runs::schedule_of(case, Chosen::Random, 1, n - 1, Some(part))));
+    let sizes = first.map(|schedule| {
+        let shrunk = shrink(case, &schedule, Some(part)).expect("it failed");
+        let again = shuttle_runs::replay(case, &shrunk.schedule.to_string(), Some(part));
+        assert_eq!(again.schedule, shrunk.schedule, "not exact");
+        assert!(again.events.starts_with(&shrunk.events));
+        assert!(shrunk.schedule.steps() <= schedule.steps());
+        assert!(shrunk.schedule.switches() <= schedule.switches());
+        assert!(shrunk.schedule.preemptions() <= schedule.preemptions());
+        keep(case, Some(part), &shrunk);
+        let size = |s: &Schedule| format!("{}/{}/{}", s.steps(), s.switches(), s.preemptions());
+        (size(&schedule), size(&shrunk.schedule))
+    });
+    let (found, shrunk) = sizes.unwrap_or(("-".to_owned(), "-".to_owned()));
+    println!("FOUND {} {} {found} {shrunk}", said(shuttle), said(matcher));
 }
 
 #[test]
 fn five_bugs_and_who_found_them_after_how_many_executions() {
     let mut table = format!(
-        "{:<28}{:>8}{:>10}{:>10}   in\n",
-        "bug", "loom", "shuttle", "matcher"
+        "{:<28}{:>8}{:>10}{:>10}{:>14}{:>14}   in\n",
+        "bug", "loom", "shuttle", "matcher", "its schedule", "shrunk"
     );
     for (part, what) in BUGS {
         let loom = in_a_process_of_its_own(part, "one_part");
@@ -358,7 +377,10 @@ fn five_bugs_and_who_found_them_after_how_many_executions() {
             _ => "-".to_owned(),
         };
         let found = in_a_process_of_its_own(part, "one_bug_under_shuttle");
-        let (shuttle, matcher) = found.split_once(' ').expect("two columns");
+        let columns: Vec<&str> = found.split(' ').collect();
+        let [shuttle, matcher, schedule, shrunk] = columns[..] else {
+            panic!("four columns: {found}")
+        };
         assert!(
             [&*loom, shuttle, matcher].iter().any(|n| *n != "-"),
             "{what}"
@@ -366,7 +388,7 @@ fn five_bugs_and_who_found_them_after_how_many_executions() {
         let place = scene(part).name();
         writeln!(
             table,
-            "{what:<28}{loom:>8}{shuttle:>10}{matcher:>10}   {place}"
+            "{what:<28}{loom:>8}{shuttle:>10}{matcher:>10}{schedule:>14}{shrunk:>14}   {place}"
         )
         .unwrap();
     }

@@ -9,6 +9,7 @@
 
 pub mod cases;
 pub mod loom_runs;
+pub mod shrink;
 pub mod shuttle_runs;
 
 use glock::Checked;
@@ -682,6 +683,26 @@ pub fn match_all(case: &Case, executions: &[(usize, Vec<Event>)], total: usize) 
     }
     matched.seconds = began.elapsed().as_secs_f64();
     matched
+}
+
+/// For a case, a function that says which event of a log is the first that does not fit;
+/// none if the log is a history of the model.
+pub fn histories<U>(
+    case: &Case,
+    ask: impl FnOnce(&mut dyn FnMut(&[Event]) -> Option<usize>) -> U,
+) -> U {
+    let cluster = case.cluster();
+    let checked = Checked(&cluster);
+    let expectation = Expectation::new(case, &cluster);
+    let view = |before: &State, action: &Action, after: &State, seen: &mut Vec<Seen<Event>>| {
+        seen.extend(expectation.shown(before, action, after).map(|e| (0, e)));
+    };
+    let mut matcher = Matcher::new(&checked, view).expect("a model with a beginning");
+    ask(&mut |log| match matcher.follow(&[log], fits) {
+        Answer::Accepted => None,
+        Answer::Rejected { farthest } => Some(farthest[0].min(log.len() - 1)),
+        Answer::Unknown(why) => panic!("{}: {why}", case.name),
+    })
 }
 
 /// Of what the model shows, how much real executions did.

@@ -3,14 +3,15 @@
 use super::{Case, Matched, execute, match_all};
 use glock_primitives::event::{Event, Log, waits};
 use glock_primitives::{Shuttle, Weakened};
-use shuttle::scheduler::{
-    PctScheduler, RandomScheduler, ReplayScheduler, Scheduler, UrwRandomScheduler,
-};
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler, Task, TaskId};
+use shuttle::scheduler::{Schedule as Encoded, UrwRandomScheduler};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+use shuttle_engine::scheduler::ScheduleStep;
+use shuttle_engine::scheduler::serialization::{deserialize_schedule, serialize_schedule};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock, Mutex};
-use tempfile::TempDir;
+use std::sync::{Arc, Mutex, MutexGuard, Once};
 
 /// How schedules are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,132 @@ impl Chosen {
 
 /// Steps after which an execution counts as endless. Its restarts are bounded, so none
 /// comes near.
-const STEPS: usize = 100_000;
+pub const STEPS: usize = 100_000;
+
+// ---- schedules ----------------------------------------------------------------
+
+/// A choice of the thread to run next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Choice {
+    thread: usize,
+    /// Another one ran before.
+    switches: bool,
+    /// And could have gone on.
+    preempts: bool,
+}
+
+/// Which thread ran at each step: what was really done, so that it can be done again.
+/// As text, shuttle's own string, for `shuttle::replay` too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schedule(Vec<Choice>);
+
+impl Schedule {
+    /// Choices of a thread.
+    pub fn steps(&self) -> usize {
+        self.0.len()
+    }
+    /// Choices of another thread than before.
+    pub fn switches(&self) -> usize {
+        self.0.iter().filter(|c| c.switches).count()
+    }
+    /// Those where the thread before could have gone on.
+    pub fn preemptions(&self) -> usize {
+        self.0.iter().filter(|c| c.preempts).count()
+    }
+    /// The threads, in order.
+    pub fn threads(&self) -> Vec<usize> {
+        self.0.iter().map(|c| c.thread).collect()
+    }
+}
+
+impl std::fmt::Display for Schedule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = serialize_schedule(&Encoded::new_from_task_ids(0, self.threads()));
+        f.write_str(&text.replace('\n', ""))
+    }
+}
+
+/// The threads of a schedule's text; none if it is not one.
+pub fn threads_of(text: &str) -> Option<Vec<usize>> {
+    let thread = |s: ScheduleStep| match s {
+        ScheduleStep::Task(t) => Some(t.into()),
+        ScheduleStep::Random => None, // no case asks for random numbers
+    };
+    let steps = deserialize_schedule(text)?.steps;
+    steps.into_iter().map(thread).collect()
+}
+
+/// Lets another scheduler choose, and writes down what it chose.
+struct Recorded {
+    inner: Box<dyn Scheduler + Send>,
+    made: Arc<Mutex<Schedule>>,
+}
+
+impl Scheduler for Recorded {
+    fn new_execution(&mut self) -> Option<Encoded> {
+        let next = self.inner.new_execution();
+        if next.is_some() {
+            locked(&self.made).0.clear();
+        }
+        next
+    }
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        yields: bool,
+    ) -> Option<TaskId> {
+        let next = self.inner.next_task(runnable, current, yields)?;
+        let switches = current.is_some_and(|c| c != next);
+        let could = || runnable.iter().any(|t| Some(t.id()) == current);
+        locked(&self.made).0.push(Choice {
+            thread: next.into(),
+            switches,
+            preempts: switches && !yields && could(),
+        });
+        Some(next)
+    }
+    fn next_u64(&mut self) -> u64 {
+        self.inner.next_u64()
+    }
+}
+
+/// One execution: follows a list of threads as far as they can run, passing over those
+/// that cannot, and afterwards preempts nobody. Any list is good for it.
+struct Followed {
+    threads: std::vec::IntoIter<usize>,
+    begun: bool,
+    /// Steps after which it is given up.
+    left: usize,
+}
+
+impl Scheduler for Followed {
+    fn new_execution(&mut self) -> Option<Encoded> {
+        (!std::mem::replace(&mut self.begun, true)).then(|| Encoded::new(0))
+    }
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        yields: bool,
+    ) -> Option<TaskId> {
+        self.left = self.left.checked_sub(1)?;
+        let can = |t: TaskId| runnable.iter().any(|r| r.id() == t);
+        let mut listed = self.threads.by_ref().map(TaskId::from);
+        let goes_on = || current.filter(|c| can(*c) && !yields);
+        let first = || runnable.iter().map(|t| t.id()).min();
+        listed.find(|t| can(*t)).or_else(goes_on).or_else(first)
+    }
+    fn next_u64(&mut self) -> u64 {
+        unreachable!("no case asks for random numbers")
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+// ---- executions ---------------------------------------------------------------
 
 /// What went wrong, and the schedule that makes it go wrong again.
 #[derive(Clone, Debug)]
@@ -51,7 +177,7 @@ pub struct Failure {
     /// What happened.
     pub events: Vec<Event>,
     /// For [`replay`].
-    pub schedule: String,
+    pub schedule: Schedule,
 }
 
 /// The executions of a case.
@@ -62,64 +188,74 @@ pub struct Runs {
     /// Executions that ended.
     pub total: usize,
     pub failure: Option<Failure>,
+    /// Of the last execution that began.
+    pub last: Schedule,
 }
 
-/// Runs a case under a scheduler; stops at the first panic. `fails_at` makes the
-/// execution with that number fail, for its schedule.
+thread_local! {
+    /// Panics are expected, and told by who catches them.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the hook for panics quiet where they are expected: thousands of them are caught
+/// while a schedule shrinks.
+fn expect_panics() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                before(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+}
+
+/// Runs a case under a scheduler; stops at the first panic.
 fn under(
     scheduler: Box<dyn Scheduler + Send>,
     case: &'static Case,
     weakened: Option<Weakened>,
-    fails_at: Option<usize>,
 ) -> Runs {
     let kept = Arc::new(Mutex::new(Runs::default()));
     let current = Arc::new(Mutex::new(Arc::new(Log::default())));
+    let made = Arc::new(Mutex::new(Schedule::default()));
     let (runs, now) = (kept.clone(), current.clone());
-    // Shuttle's panic hook remembers the first place it is told of: one for all runs,
-    // and one run at a time.
-    static SCHEDULES: LazyLock<Mutex<TempDir>> =
-        LazyLock::new(|| Mutex::new(tempfile::tempdir().expect("a place for schedules")));
-    let dir = SCHEDULES.lock().unwrap_or_else(|e| e.into_inner());
-    let stored = |dir: &TempDir| {
-        let files = std::fs::read_dir(dir.path()).expect("readable");
-        files.map(|f| f.expect("readable").path()).max()
-    };
-    if let Some(old) = stored(&dir) {
-        std::fs::remove_file(old).expect("ours");
-    }
     let mut config = Config::new();
-    config.failure_persistence = FailurePersistence::File(Some(dir.path().into()));
+    config.failure_persistence = FailurePersistence::None;
     config.max_steps = MaxSteps::FailAfter(STEPS);
     config.silence_warnings = true;
-    let runner = Runner::new(scheduler, config);
+    let recorded = Recorded {
+        inner: scheduler,
+        made: made.clone(),
+    };
+    let runner = Runner::new(recorded, config);
+    expect_panics();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         runner.run(move || {
             let log = Arc::new(Log::default());
-            *now.lock().unwrap() = log.clone();
+            *locked(&now) = log.clone();
             execute::<Shuttle>(case, weakened, &log, Arc::new(|_, _| ()));
-            let mut runs = runs.lock().unwrap();
+            let mut runs = locked(&runs);
             let number = runs.total;
-            if fails_at == Some(number) {
-                drop(runs);
-                panic!("the execution that was asked for");
-            }
             runs.total += 1;
             runs.first.entry(log.take()).or_insert(number);
         })
     }));
-    let mut runs = std::mem::take(&mut *kept.lock().unwrap_or_else(|e| e.into_inner()));
+    QUIET.set(false);
+    let mut runs = std::mem::take(&mut *locked(&kept));
+    runs.last = locked(&made).clone();
     if let Err(panic) = outcome {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-        let events = current.lock().unwrap_or_else(|e| e.into_inner()).events();
-        // A schedule that is replayed is not stored again.
-        let file = stored(&dir).map(|f| std::fs::read_to_string(f).expect("readable"));
+        let events = locked(&current).events();
         runs.failure = Some(Failure {
             execution: runs.total,
             why: text.unwrap_or_default(),
             waits: waits(&events),
             events,
-            schedule: file.unwrap_or_default().replace('\n', ""),
+            schedule: runs.last.clone(),
         });
     }
     runs
@@ -133,30 +269,62 @@ pub fn explore(
     executions: usize,
     weakened: Option<Weakened>,
 ) -> Runs {
-    under(chosen.scheduler(seed, executions), case, weakened, None)
+    under(chosen.scheduler(seed, executions), case, weakened)
 }
 
-/// The schedule of the execution with this number.
+/// The schedule of the execution with this number, and its log.
 pub fn schedule_of(
     case: &'static Case,
     chosen: Chosen,
     seed: u64,
     execution: usize,
     weakened: Option<Weakened>,
-) -> String {
-    let scheduler = chosen.scheduler(seed, execution + 1);
-    let runs = under(scheduler, case, weakened, Some(execution));
-    runs.failure.expect("it was told to fail").schedule
+) -> Schedule {
+    explore(case, chosen, seed, execution + 1, weakened).last
 }
 
-/// Runs a schedule again; its log.
-pub fn replay(case: &'static Case, schedule: &str, weakened: Option<Weakened>) -> Vec<Event> {
-    let scheduler = Box::new(ReplayScheduler::new_from_encoded(schedule));
-    let runs = under(scheduler, case, weakened, None);
-    match runs.failure {
-        Some(failure) => failure.events,
-        None => runs.first.into_keys().next().expect("one execution"),
-    }
+/// One execution.
+pub struct Execution {
+    pub events: Vec<Event>,
+    /// What it panicked with.
+    pub why: Option<String>,
+    /// What was really done.
+    pub schedule: Schedule,
+}
+
+/// Runs a case along this list of threads. `None` if it takes more than so many steps.
+pub fn follow(
+    case: &'static Case,
+    threads: Vec<usize>,
+    steps: usize,
+    weakened: Option<Weakened>,
+) -> Option<Execution> {
+    let scheduler = Followed {
+        threads: threads.into_iter(),
+        begun: false,
+        left: steps,
+    };
+    let runs = under(Box::new(scheduler), case, weakened);
+    let (events, why) = match runs.failure {
+        Some(failure) => (failure.events, Some(failure.why)),
+        None => (runs.first.into_keys().next()?, None),
+    };
+    Some(Execution {
+        events,
+        why,
+        schedule: runs.last,
+    })
+}
+
+/// Runs the schedule with this text again.
+///
+/// # Panics
+/// If it is no schedule, or not one of this case.
+pub fn replay(case: &'static Case, schedule: &str, weakened: Option<Weakened>) -> Execution {
+    let threads = threads_of(schedule).expect("a schedule");
+    let once = follow(case, threads.clone(), STEPS, weakened);
+    let once = once.filter(|once| once.schedule.threads() == threads);
+    once.unwrap_or_else(|| panic!("{}: the schedule is another program's", case.name))
 }
 
 impl Runs {
