@@ -19,7 +19,7 @@ fn check(case: &'static Case, preemptions: usize) -> Matched {
          {} different logs, {} events in {:.2} s",
         case.name,
         matched.executions,
-        case.tasks.len() + 1 + usize::from(!case.demands.is_empty()),
+        case.threads(),
         matched.different,
         matched.events,
         matched.seconds

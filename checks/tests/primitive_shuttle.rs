@@ -6,19 +6,42 @@
 mod primitive;
 
 use glock_primitives::Weakened;
-use glock_primitives::event::{Op, refusals};
+use glock_primitives::event::{Actor, Event, Op, Outcome, refusals, waiting};
 use primitive::shrink::{Kind, Shrunk, directory, keep, kept, shrink};
 use primitive::shuttle_runs::{Chosen, Schedule, explore, replay, schedule_of, threads_of};
-use primitive::{Case, cases};
+use primitive::{Case, Judged, cases, ends_there, judging_by, match_all};
+use std::collections::{BTreeMap, HashMap};
 
-/// Each case of those below with each scheduler.
-const EXECUTIONS: usize = 1150;
+/// How often each case runs under each scheduler.
+fn executions(case: &Case) -> usize {
+    match LARGE.iter().find(|l| l.0.name == case.name) {
+        Some(large) => large.1,
+        None => 1150,
+    }
+}
 
-/// The cases that deadlock by design.
-fn deadlocks(case: &Case) -> bool {
-    [&cases::RACE_BASE, &cases::RACE_NODES_BASE]
-        .iter()
-        .any(|c| c.name == case.name)
+/// The cases with many threads, and how often they run under each scheduler: matching them
+/// takes longer.
+static LARGE: [(&Case, usize); 4] = [
+    (&cases::OCTET, 400),
+    (&cases::SIX_AND_DEMAND, 400),
+    (&cases::SIX_READERS, 50),
+    (&cases::FOUR_READERS, 10),
+];
+
+fn is_large(case: &Case) -> bool {
+    LARGE.iter().any(|l| l.0.name == case.name)
+}
+
+/// Ends in a deadlock or at a recursion, by design.
+fn stops(case: &Case) -> bool {
+    [
+        &cases::RACE_BASE,
+        &cases::RACE_NODES_BASE,
+        &cases::RECURSION,
+    ]
+    .iter()
+    .any(|c| c.name == case.name)
 }
 
 /// A failing schedule made smaller, and kept in a file.
@@ -55,17 +78,22 @@ fn replay_a_kept_schedule() {
     println!("{}", once.why.as_deref().unwrap_or("the execution ends"));
 }
 
-#[test]
-fn every_execution_is_a_history_of_the_model() {
+/// Runs cases and matches every execution; how many there were.
+fn all_are_histories(cases: &[&'static Case]) -> usize {
     let (mut executions, mut different, mut events, mut seconds) = (0, 0, 0, 0.0);
-    for case in cases::ALL.iter().filter(|c| !deadlocks(c)) {
+    for case in cases {
         for (seed, chosen) in (1..).zip(Chosen::ALL) {
-            let runs = explore(case, chosen, seed, EXECUTIONS, None);
+            let runs = explore(case, chosen, seed, self::executions(case), None);
             if let Some(f) = &runs.failure {
                 let shrunk = shrunk(case, &f.schedule, None);
                 panic!("{} {chosen:?}: {}\n{}{shrunk}", case.name, f.why, f.waits);
             }
-            assert_eq!(runs.total, EXECUTIONS, "{}: cut short", case.name);
+            assert_eq!(
+                runs.total,
+                self::executions(case),
+                "{}: cut short",
+                case.name
+            );
             let matched = runs.matched(case);
             if let Some(m) = matched.mismatch {
                 let schedule = schedule_of(case, chosen, seed, m.execution, None);
@@ -78,11 +106,125 @@ fn every_execution_is_a_history_of_the_model() {
             seconds += matched.seconds;
         }
     }
+    let threads = cases.iter().map(|c| c.threads());
     println!(
-        "{executions} executions, {different} different logs, {events} events matched in \
-         {seconds:.2} s"
+        "{} cases of {} to {} threads: {executions} executions, {different} different logs, \
+         {events} events matched in {seconds:.2} s",
+        cases.len(),
+        threads.clone().min().unwrap_or(0),
+        threads.max().unwrap_or(0)
     );
-    assert!(executions >= 100_000);
+    executions
+}
+
+#[test]
+fn every_execution_of_up_to_six_threads_is_a_history_of_the_model() {
+    let small = |c: &&&'static Case| !stops(c) && !is_large(c);
+    let small: Vec<_> = cases::ALL.iter().filter(small).copied().collect();
+    let executions = all_are_histories(&small);
+    assert!(executions >= 100_000, "{executions}");
+}
+
+#[test]
+fn every_execution_of_up_to_eight_threads_is_a_history_of_the_model() {
+    assert_eq!(LARGE.iter().map(|l| l.0.threads()).max(), Some(8));
+    LARGE.iter().for_each(|l| _ = all_are_histories(&[l.0]));
+}
+
+/// What is accepted by the fused model is accepted by the whole one: real logs, and logs
+/// with an event left out or two swapped.
+#[test]
+fn the_fused_model_has_no_history_that_the_whole_one_lacks() {
+    let (mut both, mut whole_only, mut neither) = (0, 0, 0);
+    for case in cases::ALL.iter().filter(|c| !stops(c) && !is_large(c)) {
+        let runs = explore(case, Chosen::Random, 4, 40, None);
+        let mut logs: Vec<Vec<_>> = runs.first.into_keys().collect();
+        for (i, log) in logs
+            .clone()
+            .into_iter()
+            .enumerate()
+            .filter(|l| !l.1.is_empty())
+        {
+            let mut shorter = log.clone();
+            shorter.remove(i % log.len());
+            let mut swapped = log.clone();
+            swapped.swap(i % log.len(), (i + 1) % log.len());
+            logs.extend([shorter, swapped]);
+        }
+        judging_by(case, &case.fused(), |fused| {
+            judging_by(case, &case.cluster(), |whole| {
+                for log in &logs {
+                    match (fused(log), whole(log)) {
+                        (Judged::Fits, Judged::Fits) => both += 1,
+                        (Judged::Not { .. }, Judged::Fits) => whole_only += 1,
+                        (Judged::Not { .. }, Judged::Not { .. }) => neither += 1,
+                        (Judged::Fits, Judged::Not { .. }) => {
+                            panic!("{}: {log:?}", case.name)
+                        }
+                    }
+                }
+            });
+        });
+    }
+    println!("{both} by both, {whole_only} only by the whole model, {neither} by neither");
+    assert!(both > 0 && neither > 0);
+}
+
+/// Deadlocks that are looked for under each scheduler.
+const DEADLOCKS: u64 = 150;
+
+#[test]
+fn where_base_deadlocks_the_model_does_too() {
+    for case in [&cases::RACE_BASE, &cases::RACE_NODES_BASE] {
+        let mut dead: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+        let mut ended: HashMap<Vec<Event>, usize> = HashMap::new();
+        for chosen in Chosen::ALL {
+            for seed in 0..DEADLOCKS {
+                let runs = explore(case, chosen, seed, 10_000, None);
+                let failure = runs.failure.expect("the race deadlocks");
+                assert!(failure.why.contains("deadlock"), "{}", failure.why);
+                assert_eq!(waiting(&failure.events), [0, 1], "{}", failure.waits);
+                dead.insert(format!("{:?}", failure.events), failure.events);
+                ended.extend(runs.first);
+            }
+        }
+        println!(
+            "{}: {} different deadlocks, {} different logs that end",
+            case.name,
+            dead.len(),
+            ended.len()
+        );
+        ends_there(case, dead.values().map(|log| &log[..])).unwrap();
+        // What ended before was a history as well, and no deadlock.
+        let ended: Vec<_> = ended.into_iter().map(|(log, n)| (n, log)).collect();
+        let matched = match_all(case, &ended, ended.len());
+        assert!(matched.mismatch.is_none(), "{}", matched.mismatch.unwrap());
+        for (_, log) in &ended {
+            assert!(waiting(log).is_empty());
+        }
+        // The question is one that can be answered with no.
+        let early = &dead.values().next().expect("one")[..1];
+        assert!(ends_there(case, [early]).is_err());
+    }
+}
+
+#[test]
+fn where_a_recursion_is_refused_the_model_has_its_bug() {
+    let case = &cases::RECURSION;
+    let mut trapped: BTreeMap<String, Vec<Event>> = BTreeMap::new();
+    for (seed, chosen) in (1..).zip(Chosen::ALL) {
+        let runs = explore(case, chosen, seed, 500, None);
+        assert!(runs.failure.is_none() && runs.total == 500);
+        for log in runs.first.into_keys() {
+            let refused = |e: &Event| matches!(e.op, Op::Enqueue { outcome, .. } if outcome == Outcome::Recursion);
+            // The kernel stops there; here the task gives up and the other goes on.
+            let at = log.iter().position(refused).expect("its own file");
+            assert_eq!(log[at].actor, Actor::Task(0));
+            trapped.insert(format!("{:?}", &log[..=at]), log[..=at].to_vec());
+        }
+    }
+    println!("{} different ways to the BUG", trapped.len());
+    ends_there(case, trapped.values().map(|log| &log[..])).unwrap();
 }
 
 #[test]

@@ -179,6 +179,65 @@ cases! {
         ],
         ..TWO_NODES
     };
+    /// Eight threads: six tasks, two nodes, four glocks, two workers.
+    OCTET = "six tasks on four glocks of two nodes, two workers", Case {
+        files: 2,
+        workers: 2,
+        tasks: &[
+            task(0, 0, EX),
+            task(0, 0, SH),
+            task(1, 0, TRY_SH),
+            task(1, 0, DF),
+            task(0, 1, EX),
+            task(1, 1, SH),
+        ],
+        ..TWO_NODES
+    };
+    /// Eight threads: six tasks of three nodes want one file, and so does the outside.
+    SIX_AND_DEMAND = "six tasks on three nodes and a demand", Case {
+        nodes: 3,
+        tasks: &[
+            task(0, 0, EX),
+            task(0, 0, SH),
+            task(1, 0, SH),
+            task(1, 0, DF),
+            task(2, 0, EX),
+            task(2, 0, TRY_SH),
+        ],
+        demands: &[(1, 0, Mode::Ex)],
+        ..TWO_NODES
+    };
+    /// Eight threads of one node, restarts bounded by the rounds.
+    SIX_READERS = "six readers of three files, crosswise, a flag, two workers", Case {
+        files: 3,
+        pages: 1,
+        workers: 2,
+        flavour: Flavour::SideChannel,
+        initial: |_, _| Mode::Df,
+        tasks: &[
+            read(0, 0, &[(1, 0)]),
+            read(0, 1, &[(2, 0)]),
+            read(0, 2, &[(0, 0)]),
+            read(0, 0, &[(2, 0)]),
+            read(0, 1, &[(0, 0)]),
+            read(0, 2, &[(1, 0)]),
+        ],
+        rounds: 2,
+        ..LOCAL
+    };
+    /// Five threads of two nodes.
+    FOUR_READERS = "four readers of two files on two nodes, fault-in and retry", Case {
+        flavour: Flavour::FaultInRetry,
+        kernel: Kernel::V516,
+        rounds: 2,
+        tasks: &[
+            read(0, 0, &[(1, 0)]),
+            read(0, 1, &[(0, 0)]),
+            read(1, 0, &[(1, 0)]),
+            read(1, 1, &[(0, 0)]),
+        ],
+        ..RACE_TWO_NODES
+    };
     /// Whoever is woken late for one request is not to take it for the next.
     TURNS = "EX twice, EX twice", local(&[task(0, 0, TWICE_EX), task(0, 0, TWICE_EX)]);
     /// An idle node caches EX of the file that is mapped: the RFC's TRY never moves it.
@@ -188,6 +247,14 @@ cases! {
         tasks: &[read(0, 0, &[(1, 0)])],
         rounds: 25,
         ..RACE_TWO_NODES
+    };
+    /// A buffer that is a mapping of the file that is read: the kernel's BUG (Q4).
+    RECURSION = "a read into a mapping of the same file beside another reader, base", Case {
+        files: 2,
+        pages: 1,
+        initial: |_, _| Mode::Df,
+        tasks: &[read(0, 0, &[(0, 0)]), read(0, 1, &[(0, 0)])],
+        ..LOCAL
     };
     /// One task, whose buffer is a mapping that another node demands.
     READ_DEMANDED = "a read into a mapping that is demanded", Case {

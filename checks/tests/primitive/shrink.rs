@@ -6,7 +6,7 @@
 //! what it really did, so that every result is again an exact schedule.
 
 use super::shuttle_runs::{Execution, STEPS, Schedule, follow};
-use super::{Case, histories};
+use super::{Case, Judged, judging};
 use glock_primitives::Weakened;
 use glock_primitives::event::{Event, Op};
 use std::mem::{Discriminant, discriminant};
@@ -44,7 +44,7 @@ fn size(s: &Schedule) -> (usize, usize, usize) {
 
 /// Shrinks the schedule of an execution that fails. `None` if it does not fail.
 pub fn shrink(case: &'static Case, schedule: &Schedule, part: Option<Weakened>) -> Option<Shrunk> {
-    histories(case, |fitting| {
+    judging(case, |judge| {
         let mut kind = |once: &Execution| -> Option<(Kind, Vec<Event>)> {
             let events = once.events.clone();
             if let Some(why) = &once.why {
@@ -55,7 +55,9 @@ pub fn shrink(case: &'static Case, schedule: &Schedule, part: Option<Weakened>) 
                 };
                 return Some((kind, events));
             }
-            let at = fitting(&events)?;
+            let Judged::Not { at, .. } = judge(&events) else {
+                return None;
+            };
             let kind = Kind::NoHistory(discriminant(&events[at].op));
             Some((kind, events[..=at].to_vec()))
         };

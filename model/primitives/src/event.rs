@@ -332,6 +332,26 @@ pub fn waits(events: &[Event]) -> String {
     text
 }
 
+/// The tasks that wait after these events: with a request that was neither granted nor
+/// has failed.
+///
+/// ```
+/// use glock_primitives::event::{waiting, Actor, Event, Op, Outcome, Woken};
+/// use glock_primitives::{Flags, Mode};
+///
+/// let nq = |task, outcome| Event {
+///     actor: Actor::Task(task), node: 0, file: 0,
+///     op: Op::Enqueue { mode: Mode::Ex, flags: Flags::NONE, outcome, woken: Woken::default() },
+/// };
+/// assert_eq!(waiting(&[nq(0, Outcome::Granted), nq(1, Outcome::Waiting)]), [1]);
+/// ```
+pub fn waiting(events: &[Event]) -> Vec<u8> {
+    let entries = entries_after(events).into_iter();
+    let mut tasks: Vec<u8> = entries.filter(|e| !e.granted).map(|e| e.task).collect();
+    tasks.sort_unstable();
+    tasks
+}
+
 /// Whose TRY requests fail again and again, for the report of a restart that does not
 /// end: one line per task and glock, with how often in a row, and who held it the last
 /// time.

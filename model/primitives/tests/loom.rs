@@ -115,23 +115,23 @@ fn sh_and_sh_three_threads() {
 }
 
 #[test]
-fn sh_and_df_three_threads_three_preemptions() {
-    two_holders(Mode::Sh, Mode::Df, Some(3));
+fn sh_and_df_three_threads() {
+    two_holders(Mode::Sh, Mode::Df, ALL);
 }
 
 #[test]
-fn sh_and_ex_three_threads_three_preemptions() {
-    two_holders(Mode::Sh, Mode::Ex, Some(3));
+fn sh_and_ex_three_threads() {
+    two_holders(Mode::Sh, Mode::Ex, ALL);
 }
 
 #[test]
-fn df_and_df_three_threads_three_preemptions() {
-    two_holders(Mode::Df, Mode::Df, Some(3));
+fn df_and_df_three_threads() {
+    two_holders(Mode::Df, Mode::Df, ALL);
 }
 
 #[test]
-fn df_and_ex_three_threads_three_preemptions() {
-    two_holders(Mode::Df, Mode::Ex, Some(3));
+fn df_and_ex_three_threads() {
+    two_holders(Mode::Df, Mode::Ex, ALL);
 }
 
 #[test]
