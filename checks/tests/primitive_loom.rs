@@ -6,8 +6,11 @@
 
 mod primitive;
 
+use glock_primitives::event::{Log, waiting, waits};
 use primitive::loom_runs::explore;
-use primitive::{Case, Matched, cases, match_all};
+use primitive::{Case, Matched, cases, ends_there, match_all};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 /// Explores a case and matches what it did.
 fn check(case: &'static Case, preemptions: usize) -> Matched {
@@ -67,6 +70,72 @@ histories! {
     the_race_with_an_errno: RACE_ERRNO, 2;
     the_race_with_fault_in: RACE_FAULT_IN, 2;
     the_race_on_two_nodes_with_a_flag: RACE_NODES_FLAG, 1;
+    the_race_on_two_nodes_with_an_errno: RACE_NODES_ERRNO, 1;
+    the_race_on_two_nodes_with_fault_in: RACE_NODES_FAULT_IN, 1;
+    one_side_of_the_race_on_two_nodes_base: ONE_SIDE_BASE, 3;
+    one_side_of_the_race_on_two_nodes_with_a_flag: ONE_SIDE_FLAG, 3;
+    one_side_of_the_race_on_two_nodes_with_an_errno: ONE_SIDE_ERRNO, 3;
+    one_side_of_the_race_on_two_nodes_with_fault_in: ONE_SIDE_FAULT_IN, 3;
     a_read_into_a_mapping_that_is_demanded: READ_DEMANDED, 2;
     progress_before_a_refusal: READ_TWO, 2;
+}
+
+/// The cases whose deadlock loom finds, and the test that runs each.
+static DEADLOCKS: [(&Case, &str); 2] = [
+    (&cases::RACE_BASE, "base_race"),
+    (&cases::RACE_NODES_BASE, "base_race_on_two_nodes"),
+];
+
+/// Runs a case up to loom's panic, and asks there whether the model ends in the same way.
+fn up_to_the_deadlock(case: &'static Case) {
+    static LOG: Mutex<Option<Arc<Log>>> = Mutex::new(None);
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let payload = info.payload();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(payload.downcast_ref::<&str>().copied());
+        // Loom ends threads that are not needed any more by a panic, too.
+        if text.is_some_and(|text| text.contains("deadlock"))
+            && let Some(log) = LOG.lock().unwrap().take()
+        {
+            let events = log.events();
+            // Loom's threads have small stacks.
+            let ends = std::thread::scope(|s| {
+                let matching = s.spawn(|| ends_there(case, [&events[..]]));
+                matching.join().expect("the matcher does not panic")
+            });
+            println!("{}", waits(&events));
+            println!("WAIT {:?}, MODEL {ends:?}", waiting(&events));
+        }
+        before(info);
+    }));
+    explore(case, 2, None, |log| {
+        *LOG.lock().unwrap() = Some(log.clone());
+    });
+}
+
+#[test]
+#[ignore = "deadlocks on purpose: run in a process of its own"]
+fn base_race() {
+    up_to_the_deadlock(&cases::RACE_BASE);
+}
+
+#[test]
+#[ignore = "deadlocks on purpose: run in a process of its own"]
+fn base_race_on_two_nodes() {
+    up_to_the_deadlock(&cases::RACE_NODES_BASE);
+}
+
+#[test]
+fn where_loom_finds_the_deadlock_of_base_the_model_has_it_too() {
+    for (case, test) in DEADLOCKS {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--ignored", "--nocapture"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!output.status.success(), "{}: no deadlock", case.name);
+        let said = "WAIT [0, 1], MODEL Ok(())";
+        assert!(text.contains(said), "{}: {text}", case.name);
+    }
 }

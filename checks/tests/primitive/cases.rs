@@ -44,6 +44,15 @@ const RACE_TWO_NODES: Case = Case {
     ..RACE
 };
 
+/// One side of the race on two nodes: what the other node does to this one, the callbacks
+/// for both files, comes from a thread that does nothing else.
+const ONE_SIDE: Case = Case {
+    tasks: &[read(0, 0, &[(1, 0)])],
+    demands: &[(0, 0, Mode::Ex), (0, 1, Mode::Ex)],
+    initial: |node, _| if node == 0 { Mode::Df } else { Mode::Un },
+    ..RACE_TWO_NODES
+};
+
 macro_rules! cases {
     ($($(#[doc = $doc:literal])* $name:ident = $text:literal, $case:expr;)+) => {
         $($(#[doc = $doc])* pub static $name: Case = Case { name: $text, ..$case };)+
@@ -155,6 +164,24 @@ cases! {
     RACE_NODES_FLAG = "the race on two nodes, a flag", Case {
         flavour: Flavour::SideChannel,
         ..RACE_TWO_NODES
+    };
+    RACE_NODES_ERRNO = "the race on two nodes, an errno", Case {
+        flavour: Flavour::Errno,
+        ..RACE_TWO_NODES
+    };
+    ONE_SIDE_BASE = "one side of the race on two nodes, base", ONE_SIDE;
+    ONE_SIDE_FLAG = "one side of the race on two nodes, a flag", Case {
+        flavour: Flavour::SideChannel,
+        ..ONE_SIDE
+    };
+    ONE_SIDE_ERRNO = "one side of the race on two nodes, an errno", Case {
+        flavour: Flavour::Errno,
+        ..ONE_SIDE
+    };
+    ONE_SIDE_FAULT_IN = "one side of the race on two nodes, fault-in and retry", Case {
+        flavour: Flavour::FaultInRetry,
+        kernel: Kernel::V516,
+        ..ONE_SIDE
     };
     RACE_NODES_FAULT_IN = "the race on two nodes, fault-in and retry", Case {
         flavour: Flavour::FaultInRetry,
