@@ -65,7 +65,7 @@ pub fn explore(
         begins(&log);
         let data: Vec<_> = (0..case.files).map(|_| Data::new()).collect();
         let inside = Arc::new(move |file: u8, mode| data[file as usize].access(mode));
-        execute::<Loom>(case, weakened, &log, inside);
+        execute::<Loom>(case, weakened, log.clone(), inside);
         let mut logs = kept.lock().unwrap();
         let number = logs.total;
         logs.total += 1;

@@ -8,7 +8,9 @@
 #![allow(dead_code, unreachable_pub)] // each test binary uses a part
 
 pub mod cases;
+pub mod drive;
 pub mod loom_runs;
+pub mod observer;
 pub mod shrink;
 pub mod shuttle_runs;
 
@@ -21,7 +23,7 @@ use glock_model::mode::Mode as ModelMode;
 use glock_model::program::{NqFlags, Op as Instr, Program, Val};
 use glock_model::scenario::{Demand, LockObject, Page, Pte, Scenario};
 use glock_model::task::{Status, Wait};
-use glock_primitives::event::{Actor, Errno, Event, Log, Op, Outcome, Residency, Woken, waiting};
+use glock_primitives::event::{Actor, Errno, Event, Op, Outcome, Residency, Sink, Woken, waiting};
 use glock_primitives::{
     AddressSpace, Config, Flags, Flavour, Join, Kernel, LockManager, LockSpace, Mode, Runtime,
     Transfer, UserPage, Weakened, Worker,
@@ -93,6 +95,8 @@ pub struct Case {
     pub tasks: &'static [TaskCase],
     /// Demands from outside, by a thread of its own: node, file, mode.
     pub demands: &'static [(u8, u8, Mode)],
+    /// Each demand by a thread of its own, so that they may come in any order.
+    pub apart: bool,
     /// Threads that do the work of the nodes.
     pub workers: u8,
     /// How the tasks that read do it.
@@ -113,6 +117,7 @@ pub const LOCAL: Case = Case {
     initial: |_, _| Mode::Ex,
     tasks: &[],
     demands: &[],
+    apart: false,
     workers: 1,
     flavour: Flavour::Base,
     rounds: 3,
@@ -128,7 +133,7 @@ pub type InsideIt = Arc<dyn Fn(u8, Mode) + Send + Sync>;
 pub fn execute<R: Runtime>(
     case: &'static Case,
     weakened: Option<Weakened>,
-    log: &Arc<Log>,
+    sink: Arc<dyn Sink>,
     inside: InsideIt,
 ) {
     let space = LockSpace::<R>::new(Config {
@@ -140,7 +145,7 @@ pub fn execute<R: Runtime>(
         lock: case.lock,
         hold_time: case.hold_time,
         initial: case.initial,
-        sink: Some(log.clone()),
+        sink: Some(sink),
         weakened,
     });
     let workers: Vec<_> = (0..case.workers).map(|_| space.start_worker()).collect();
@@ -151,21 +156,38 @@ pub fn execute<R: Runtime>(
             R::spawn(move || run_task(case, &space, id as u8, &inside))
         })
         .collect();
-    for &(node, file, mode) in case.demands {
-        space.demand(node, file, mode);
-        if case.hold_time {
-            space.hold_expires(node, file);
-        }
-    }
+    let (mine, others) = match case.apart {
+        true => case.demands.split_at(1),
+        false => (case.demands, &[][..]),
+    };
+    let others: Vec<_> = others
+        .iter()
+        .map(|demand| {
+            let space = space.clone();
+            R::spawn(move || demand_it(case, &space, demand))
+        })
+        .collect();
+    mine.iter().for_each(|d| demand_it(case, &space, d));
     if here == 1 {
         run_task(case, &space, 0, &inside);
     }
-    threads.into_iter().for_each(Join::join);
+    threads.into_iter().chain(others).for_each(Join::join);
     workers.into_iter().for_each(Worker::stop);
     for node in 0..case.nodes {
         for file in 0..case.files {
             assert_eq!(space.queued(node, file), (0, 0), "somebody is left behind");
         }
+    }
+}
+
+fn demand_it<R: Runtime>(
+    case: &'static Case,
+    space: &Arc<LockSpace<R>>,
+    &(node, file, mode): &(u8, u8, Mode),
+) {
+    space.demand(node, file, mode);
+    if case.hold_time {
+        space.hold_expires(node, file);
     }
 }
 
@@ -215,7 +237,11 @@ const ENTRIES: [&str; 4] = [
 impl Case {
     /// Threads it has, with the one that starts the others.
     pub fn threads(&self) -> usize {
-        self.tasks.len() + usize::from(self.workers) + usize::from(!self.demands.is_empty())
+        let demanding = match self.apart {
+            true => self.demands.len(),
+            false => self.demands.len().min(1),
+        };
+        self.tasks.len() + usize::from(self.workers) + demanding
     }
 
     /// What the model calls what a task does: tasks that do the same share an entry.
@@ -809,9 +835,13 @@ pub fn ends_there<'a>(
         }
         let waiting = waiting(log);
         let trapped = log.last().and_then(|e| match (e.actor, e.op) {
-            (Actor::Task(t), Op::Enqueue { outcome, .. }) if outcome == Outcome::Recursion => {
-                Some(t)
-            }
+            (
+                Actor::Task(t),
+                Op::Enqueue {
+                    outcome: Outcome::Recursion,
+                    ..
+                },
+            ) => Some(t),
             _ => None,
         });
         let mut states = matcher.states().map(|s| s.1);
@@ -868,109 +898,4 @@ pub fn match_all(case: &Case, executions: &[(usize, Vec<Event>)], total: usize) 
         matched.seconds = began.elapsed().as_secs_f64();
         matched
     })
-}
-
-/// Of what the model shows, how much real executions did.
-#[derive(Clone, Debug, Default)]
-pub struct Covered {
-    /// Continuations the model allows after some beginning of a real log.
-    pub allowed: usize,
-    /// Of these, those that a real log has.
-    pub observed: usize,
-    /// Those that none has: the first few, with what came before.
-    pub missing: Vec<(Vec<Event>, Event)>,
-}
-
-/// How many of the missing are kept.
-const TOLD: usize = 3;
-
-/// After every beginning of a real log: which events does the model allow next, and
-/// which of them come next in some log?
-pub fn covered<'a>(case: &Case, logs: impl Iterator<Item = &'a Vec<Event>>) -> Covered {
-    let cluster = case.cluster();
-    let checked = Checked(&cluster);
-    let expectation = Expectation::new(case, &cluster);
-    let view = |before: &State, action: &Action, after: &State, seen: &mut Vec<Seen<Event>>| {
-        seen.extend(
-            expectation
-                .shown(before, action, after)
-                .into_iter()
-                .map(|e| (0, e)),
-        );
-    };
-    let mut matcher = Matcher::new(&checked, view).expect("a model with a beginning");
-    let mut next: std::collections::BTreeMap<Vec<String>, (Vec<Event>, Vec<Event>)> =
-        std::collections::BTreeMap::new();
-    for log in logs {
-        for end in 0..=log.len() {
-            // By its text, so that the order does not depend on a hash.
-            let key = log[..end].iter().map(ToString::to_string).collect();
-            let entry = next
-                .entry(key)
-                .or_insert_with(|| (log[..end].to_vec(), Vec::new()));
-            if let Some(e) = log.get(end)
-                && !entry.1.contains(e)
-            {
-                entry.1.push(*e);
-            }
-        }
-    }
-    let mut covered = Covered::default();
-    for (beginning, observed) in next.values() {
-        let answer = matcher.follow(&[beginning], fits);
-        assert!(answer.is_accepted(), "{}: {answer:?}", case.name);
-        let mut allowed: Vec<Event> = Vec::new();
-        for a in matcher.allowed() {
-            for (_, e) in a.events {
-                if !allowed.contains(&e) {
-                    allowed.push(e);
-                }
-            }
-        }
-        for e in allowed {
-            covered.allowed += 1;
-            if observed.iter().any(|o| fits(&e, o)) {
-                covered.observed += 1;
-            } else if covered.missing.len() < TOLD {
-                covered.missing.push((beginning.clone(), e));
-            }
-        }
-    }
-    covered
-}
-
-/// Every sequence of events the model shows, up to so many; true if these are all.
-pub fn words(case: &Case, most: usize) -> (Vec<Vec<Event>>, bool) {
-    let cluster = case.cluster();
-    let checked = Checked(&cluster);
-    let expectation = Expectation::new(case, &cluster);
-    let view = |before: &State, action: &Action, after: &State, seen: &mut Vec<Seen<Event>>| {
-        seen.extend(
-            expectation
-                .shown(before, action, after)
-                .into_iter()
-                .map(|e| (0, e)),
-        );
-    };
-    let mut matcher = Matcher::new(&checked, view).expect("a model with a beginning");
-    let mut words: Vec<Vec<Event>> = vec![Vec::new()];
-    let mut at = 0;
-    while at < words.len() && words.len() < most {
-        let word = words[at].clone();
-        at += 1;
-        assert!(matcher.follow(&[&word], fits).is_accepted());
-        let mut next: Vec<Event> = Vec::new();
-        for e in matcher
-            .allowed()
-            .iter()
-            .flat_map(|a| &a.events)
-            .map(|e| e.1)
-        {
-            if !next.contains(&e) {
-                next.push(e);
-            }
-        }
-        words.extend(next.into_iter().map(|e| [&word[..], &[e]].concat()));
-    }
-    (words, at < most)
 }

@@ -199,7 +199,7 @@ thread_local! {
 
 /// Keeps the hook for panics quiet where they are expected: thousands of them are caught
 /// while a schedule shrinks.
-fn expect_panics() {
+pub fn expect_panics(expected: bool) {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = std::panic::take_hook();
@@ -209,7 +209,7 @@ fn expect_panics() {
             }
         }));
     });
-    QUIET.set(true);
+    QUIET.set(expected);
 }
 
 /// Runs a case under a scheduler; stops at the first panic.
@@ -231,19 +231,19 @@ fn under(
         made: made.clone(),
     };
     let runner = Runner::new(recorded, config);
-    expect_panics();
+    expect_panics(true);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         runner.run(move || {
             let log = Arc::new(Log::default());
             *locked(&now) = log.clone();
-            execute::<Shuttle>(case, weakened, &log, Arc::new(|_, _| ()));
+            execute::<Shuttle>(case, weakened, log.clone(), Arc::new(|_, _| ()));
             let mut runs = locked(&runs);
             let number = runs.total;
             runs.total += 1;
             runs.first.entry(log.take()).or_insert(number);
         })
     }));
-    QUIET.set(false);
+    expect_panics(false);
     let mut runs = std::mem::take(&mut *locked(&kept));
     runs.last = locked(&made).clone();
     if let Err(panic) = outcome {
