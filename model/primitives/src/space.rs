@@ -568,13 +568,6 @@ impl<R: Runtime> LockSpace<R> {
         done
     }
 
-    /// Does one item of what is queued for the workers, in this thread: the `nth` from the
-    /// front. False if there is none. For tests that choose the order themselves.
-    pub fn work_one(self: &Arc<Self>, nth: usize) -> bool {
-        let item = self.queue.with(|q| q.items.remove(nth));
-        item.map(|item| self.run(item)).is_some()
-    }
-
     /// Workers return when nothing is queued any more.
     pub fn stop_workers(&self) {
         let sleepers = self.queue.with(|q| {
@@ -715,15 +708,6 @@ impl<R: Runtime> Ticket<'_, R> {
                     why => Some(self.wakes(why)),
                 }
             }
-        }
-    }
-
-    /// The outcome, if `gfs2_glock_nq` returned it without sleeping.
-    pub fn poll_at_once(&self) -> Option<bool> {
-        match self.state.get() {
-            State::Granted if !self.slept.get() => Some(true),
-            State::Failed if !self.slept.get() => Some(false),
-            _ => None,
         }
     }
 
