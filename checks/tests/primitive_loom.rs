@@ -89,6 +89,8 @@ histories! {
     one_side_of_the_race_on_two_nodes_with_fault_in: ONE_SIDE_FAULT_IN, 3;
     a_read_into_a_mapping_that_is_demanded: READ_DEMANDED, 2;
     progress_before_a_refusal: READ_TWO, 2;
+    anonymous_memory_with_fault_in: ANONYMOUS_FAULT_IN, 2;
+    anonymous_memory_with_a_flag: ANONYMOUS_FLAG, 2;
 }
 
 /// The cases whose deadlock loom finds, and the test that runs each.

@@ -1,6 +1,6 @@
 //! The cases.
 
-use super::{Case, LOCAL, Step, TaskCase, read, task};
+use super::{ABSENT, Case, LOCAL, PRESENT, Step, TaskCase, read, task};
 use glock_primitives::{Flags, Flavour, Kernel, LockManager, Mode};
 
 const fn nq(mode: Mode) -> Step {
@@ -299,5 +299,21 @@ cases! {
         flavour: Flavour::SideChannel,
         demands: &[(0, 2, Mode::Ex)],
         ..local(&[read(0, 0, &[(1, 0), (2, 0)])])
+    };
+    /// Anonymous memory beside a mapping: present, absent, and a page of a file.
+    ANONYMOUS_FAULT_IN = "a read into anonymous memory and a demanded mapping, fault-in", Case {
+        files: 2,
+        pages: 3,
+        flavour: Flavour::FaultInRetry,
+        kernel: Kernel::V516,
+        demands: &[(0, 1, Mode::Ex)],
+        ..local(&[read(0, 0, &[(PRESENT, 0), (ABSENT, 0), (1, 0)])])
+    };
+    ANONYMOUS_FLAG = "a read into anonymous memory and a demanded mapping, a flag", Case {
+        files: 2,
+        pages: 2,
+        flavour: Flavour::SideChannel,
+        demands: &[(0, 1, Mode::Ex)],
+        ..local(&[read(0, 0, &[(ABSENT, 0), (1, 0)])])
     };
 }

@@ -49,7 +49,8 @@ pub enum Step {
 pub enum Script {
     /// These steps, on one file.
     Steps(&'static [Step]),
-    /// A direct read of the file into these pages (file, page) of shared mappings.
+    /// A direct read of the file into these pages (file, page) of shared mappings; with
+    /// [`ABSENT`] or [`PRESENT`] for a file, anonymous ones.
     Read(&'static [(u8, u8)]),
 }
 
@@ -60,6 +61,11 @@ pub struct TaskCase {
     pub file: u8,
     pub script: Script,
 }
+
+/// Anonymous memory that is not there yet.
+pub const ABSENT: u8 = 254;
+/// Anonymous memory that is there.
+pub const PRESENT: u8 = 255;
 
 /// A task of steps.
 pub const fn task(node: u8, file: u8, steps: &'static [Step]) -> TaskCase {
@@ -216,7 +222,11 @@ fn run_task<R: Runtime>(case: &'static Case, space: &Arc<LockSpace<R>>, id: u8, 
         }
         Script::Read(buffer) => {
             let mm = AddressSpace::new(space, spec.node);
-            let buffer: Vec<UserPage> = buffer.iter().map(|b| mm.map_shared(b.0, b.1)).collect();
+            let map = |&(file, page): &(u8, u8)| match file {
+                ABSENT | PRESENT => mm.map_anonymous(file == PRESENT),
+                _ => mm.map_shared(file, page),
+            };
+            let buffer: Vec<UserPage> = buffer.iter().map(map).collect();
             let mut transfer = Transfer::new(space, &mm, &task, spec.file, &buffer, case.flavour);
             transfer.rounds = Some(case.rounds);
             // The kernel stops at a recursion; this task gives up.
@@ -357,12 +367,14 @@ impl Case {
             let (op, buffer) = match spec.script {
                 Script::Steps(_) => (self.entry(i), "{ anon = \"present\" }".to_owned()),
                 Script::Read(buffer) => {
-                    let page = |b: &(u8, u8)| {
-                        format!(
+                    let page = |b: &(u8, u8)| match b.0 {
+                        ABSENT => "{ anon = \"absent\" }".to_owned(),
+                        PRESENT => "{ anon = \"present\" }".to_owned(),
+                        file => format!(
                             "{{ shared = \"F{}\", page = {}, pte = [\"none\"] }}",
-                            b.0 + 1,
+                            file + 1,
                             b.1
-                        )
+                        ),
                     };
                     let pages: Vec<String> = buffer.iter().map(page).collect();
                     ("direct_read", pages.join(", "))

@@ -117,6 +117,8 @@ pub struct AddressSpace<R: Runtime> {
     node: u8,
     /// Its mmap_lock.
     pub mmap_lock: MmapLock<R>,
+    /// Anonymous pages: present, and the word.
+    anonymous: R::Mutex<Vec<(bool, u64)>>,
 }
 
 /// A page of user memory: an element of an I/O buffer.
@@ -128,6 +130,11 @@ pub enum UserPage {
         file: u8,
         /// The page of the file.
         page: u8,
+        /// Its page table entry.
+        slot: usize,
+    },
+    /// A page of no file: a fault on it takes no glock.
+    Anonymous {
         /// Its page table entry.
         slot: usize,
     },
@@ -167,6 +174,7 @@ impl<R: Runtime> AddressSpace<R> {
             space: space.clone(),
             node,
             mmap_lock: MmapLock::new(space.rules),
+            anonymous: R::Mutex::new(Vec::new()),
         })
     }
 
@@ -187,12 +195,27 @@ impl<R: Runtime> AddressSpace<R> {
         UserPage::Shared { file, page, slot }
     }
 
+    /// Maps a page of anonymous memory, zero; present, or still to be faulted in.
+    pub fn map_anonymous(&self, present: bool) -> UserPage {
+        let slot = self.mmap_lock.write(|| {
+            self.anonymous.with(|pages| {
+                pages.push((present, 0));
+                pages.len() - 1
+            })
+        });
+        UserPage::Anonymous { slot }
+    }
+
     /// What the page's entry allows now.
     pub fn pte(&self, page: UserPage) -> Pte {
         match page {
             UserPage::Shared { file, slot, .. } => {
                 self.space.inode(self.node, file).cache.pte(slot)
             }
+            UserPage::Anonymous { slot } => match self.anonymous.with(|pages| pages[slot].0) {
+                true => Pte::Writable,
+                false => Pte::None,
+            },
             UserPage::Bad => Pte::None,
         }
     }
@@ -210,6 +233,10 @@ impl<R: Runtime> AddressSpace<R> {
                 .inode(self.node, file)
                 .cache
                 .access(slot, write, f),
+            UserPage::Anonymous { slot } => self.anonymous.with(|pages| {
+                let (present, word) = &mut pages[slot];
+                present.then(|| f(word))
+            }),
             UserPage::Bad => None,
         }
     }
@@ -271,8 +298,14 @@ impl<R: Runtime> AddressSpace<R> {
         ask: Ask,
     ) -> Result<Fault, Misuse> {
         assert!(task.node() == self.node, "the task is on another node");
-        let UserPage::Shared { file, page, slot } = page else {
-            return Ok(self.mmap_lock.read(|| Fault::Bad));
+        let (file, page, slot) = match page {
+            UserPage::Shared { file, page, slot } => (file, page, slot),
+            UserPage::Anonymous { slot } => {
+                self.mmap_lock
+                    .read(|| self.anonymous.with(|pages| pages[slot].0 = true));
+                return Ok(Fault::Served);
+            }
+            UserPage::Bad => return Ok(self.mmap_lock.read(|| Fault::Bad)),
         };
         self.mmap_lock.read(|| {
             let cache = &self.space.inode(self.node, file).cache;

@@ -22,6 +22,28 @@ fn hold<'a>(space: &'a Space, task: &Task, file: u8, mode: Mode) -> Ticket<'a, S
 }
 
 #[test]
+fn anonymous_memory_is_faulted_in_without_a_glock() {
+    let space = LockSpace::<Std>::new(Config {
+        pages: 1,
+        ..Config::local(1, 1)
+    });
+    // No worker: whoever waited for a change of mode would wait for ever.
+    let task = space.task(0, 0);
+    let mm = AddressSpace::new(&space, 0);
+    let absent = mm.map_anonymous(false);
+    let present = mm.map_anonymous(true);
+    assert_eq!(
+        (mm.pte(absent), mm.pte(present)),
+        (Pte::None, Pte::Writable)
+    );
+    mm.store(&task, absent, 7).unwrap();
+    assert_eq!(mm.pte(absent), Pte::Writable);
+    assert_eq!(mm.load(&task, absent), Ok(7));
+    assert_eq!(mm.load(&task, present), Ok(0));
+    assert_eq!(space.state(0, 0), Mode::Un);
+}
+
+#[test]
 fn increments_under_ex_on_two_nodes_are_all_there() {
     let space = LockSpace::<Std>::new(Config {
         pages: 1,
