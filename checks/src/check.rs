@@ -149,9 +149,8 @@ pub struct Options<'a> {
     pub symmetry: bool,
     /// Save the search; for a single cell.
     pub saving: Option<Saving<'a>>,
-    /// Have workers share the search, one cell at a time, instead of [`threads`](Self::threads). Of
-    /// the properties about progress they judge can-finish alone. Not together with
-    /// [`compact`](Self::compact); in several processes for a single cell.
+    /// Have workers share the search, one cell at a time, instead of [`threads`](Self::threads).
+    /// Not together with [`compact`](Self::compact); in several processes for a single cell.
     pub crew: Option<&'a Crew>,
 }
 
@@ -166,6 +165,19 @@ pub struct Saving<'a> {
     pub when: &'a AtomicBool,
     /// Whether to go on with what is in the file.
     pub resume: bool,
+}
+
+impl<'a> Saving<'a> {
+    /// As the engine has it.
+    pub(crate) fn checkpoint(&self, identity: String) -> Checkpoint<'a> {
+        let checkpoint = Checkpoint::new(self.path, identity)
+            .every(self.every)
+            .when(self.when);
+        match self.resume {
+            true => checkpoint.resume(),
+            false => checkpoint,
+        }
+    }
 }
 
 impl Options<'_> {
@@ -220,12 +232,6 @@ pub enum CheckError {
         scenario: String,
         /// Why.
         why: Box<glock_engine_timely::Error>,
-    },
-    /// A property was asked for that workers cannot judge.
-    #[error("{} is about what happens in a run, and workers that share a search do not judge it", property.name())]
-    NotShared {
-        /// The property.
-        property: Property,
     },
 }
 
@@ -369,11 +375,6 @@ pub(crate) fn explore(
     })
 }
 
-/// Whether workers that share a search can judge a property: not what happens in a run.
-pub(crate) fn is_shared(property: Property) -> bool {
-    !matches!(property, Property::Finishes | Property::FinishesStrongly)
-}
-
 /// What the engine says, however the search is run.
 fn searched(
     cluster: &Cluster,
@@ -388,10 +389,6 @@ fn searched(
         why,
     };
     if let Some(crew) = options.crew {
-        let lost = |property: &&Property| !is_shared(**property);
-        if let Some(&property) = options.progress.iter().find(lost) {
-            return Err(CheckError::NotShared { property });
-        }
         return shared::search(cluster, crew, options, progress).map_err(|why| match why {
             glock_engine_timely::Error::Engine(why) => engine(why),
             why => CheckError::Shared {
@@ -435,13 +432,7 @@ where
         }
     }
     if let Some(saving) = options.saving {
-        let checkpoint = Checkpoint::new(saving.path, identity(cluster, options.compact))
-            .every(saving.every)
-            .when(saving.when);
-        search = search.checkpoint(match saving.resume {
-            true => checkpoint.resume(),
-            false => checkpoint,
-        });
+        search = search.checkpoint(saving.checkpoint(identity(cluster, options.compact)));
     }
     search.run()
 }

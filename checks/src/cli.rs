@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::catalog::Catalog;
-use crate::check::{CheckError, Judged, Options, Report, Saving, Verdict, is_shared};
+use crate::check::{CheckError, Judged, Options, Report, Saving, Verdict};
 use crate::explore::Reach;
 use crate::json::{CellDocument, Document, Histories};
 use crate::limits;
@@ -178,16 +178,16 @@ struct CheckArgs {
     /// Go on with the search saved in the checkpoint's file
     #[arg(long, requires = "checkpoint")]
     resume: bool,
-    /// Share each search among so many workers, each with states and a table of its own. Not for
-    /// finishes and finishes-strongly, and can-finish only on request
+    /// Share each search among so many workers, each with states and a table of its own.
+    /// Properties about progress are judged only on request
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    #[arg(conflicts_with_all = ["threads", "compact", "progress"])]
+    #[arg(conflicts_with = "threads")]
     workers: Option<u16>,
     /// Share the search among the processes listed in a file, one host:port a line, each with
     /// --workers workers [default: 1]. They trust each other and whoever can reach these ports:
     /// for loopback and private networks
     #[arg(long, value_name = "FILE", requires = "process")]
-    #[arg(conflicts_with_all = ["threads", "compact", "progress"])]
+    #[arg(conflicts_with = "threads")]
     hostfile: Option<PathBuf>,
     /// Which of the processes in the file this one is, from 0; the report comes from 0
     #[arg(long, value_name = "I", requires = "hostfile")]
@@ -504,8 +504,13 @@ impl Plan {
                 .help("progress is judged on all states and transitions, of which nothing is left")
                 .into());
         }
-        if let (true, Some(property)) = (shared, properties.iter().find(|&&p| !is_shared(p))) {
-            return Err(not_shared(*property).into());
+        if args.compact.is_some() && shared {
+            return Err(Mistake::new("--compact does not go with --workers and --hostfile")
+                .help(
+                    "workers store no predecessors: they rebuild counterexamples from the states, of \
+                     which --compact keeps fingerprints only",
+                )
+                .into());
         }
         if args.progress || by_default && few && args.compact.is_none() && !shared {
             let missing = |p: &Property| !properties.contains(p);
@@ -561,11 +566,6 @@ fn command(plan: &Plan, args: &CellArgs, cell: usize, property: Property) -> Str
 fn not_with_symmetry(property: Property) -> Mistake {
     let why = CheckError::Symmetry { property };
     Mistake::new(why.to_string()).help("leave --symmetry out, or ask for -p can-finish instead")
-}
-
-fn not_shared(property: Property) -> Mistake {
-    let why = CheckError::NotShared { property };
-    Mistake::new(why.to_string()).help("leave --workers and --hostfile out")
 }
 
 /// A design, with what looks like a mistake in it told on stderr.
@@ -678,7 +678,7 @@ fn saving(args: &CheckArgs, cells: usize) -> miette::Result<Option<Saving<'_>>> 
             .into());
     }
     let shared = args.workers.is_some() || args.hostfile.is_some();
-    let parts = || glock_engine_timely::Checkpoint::files(path);
+    let parts = || glock_engine_timely::checkpoint_files(path);
     let exists = match shared {
         true => parts().into_iter().next(),
         false => path.exists().then(|| path.clone()),

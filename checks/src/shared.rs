@@ -5,7 +5,7 @@ use crate::checked::Checked;
 use crate::coverage::Coverage;
 use crate::mistake::Mistake;
 use glock_engine::{Outcome, Progress};
-use glock_engine_timely::{Checkpoint, DistributedSearch, Error, Placement, Processes};
+use glock_engine_timely::{DistributedSearch, Error, Placement, Processes};
 use glock_model::cluster::{Action, Cluster, State};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -113,17 +113,14 @@ pub(crate) fn search(
     if let Some(flag) = options.cancel {
         search = search.cancel(flag);
     }
+    if !options.progress.is_empty() {
+        search = search.groups(|&action| cluster.mover(action));
+    }
     for &property in options.progress {
         search = search.claim(claim(property, cluster));
     }
     if let Some(saving) = options.saving {
-        let checkpoint = Checkpoint::new(saving.path, identity(cluster, None))
-            .every(saving.every)
-            .when(saving.when);
-        search = search.checkpoint(match saving.resume {
-            true => checkpoint.resume(),
-            false => checkpoint,
-        });
+        search = search.checkpoint(saving.checkpoint(identity(cluster, None)));
     }
     let shared = search.run()?;
     Ok((shared.outcome, shared.trouble))

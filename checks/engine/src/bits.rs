@@ -26,6 +26,10 @@ impl Bits {
         self.0[index as usize / 64] &= !(1 << (index % 64));
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(|&word| word == 0)
     }

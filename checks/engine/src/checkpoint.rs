@@ -35,7 +35,8 @@ pub(crate) const MAX_HEADER: u64 = 1 << 30;
 /// States expanded again on resuming, to see whether the model is still the same.
 const SAMPLES: usize = 1000;
 
-/// Where, when and as what to save a search.
+/// Where, when and as what to save a search. Workers that share one write a file each, whose name
+/// begins with the path, on the machine where they run.
 #[derive(Clone, Debug)]
 pub struct Checkpoint<'a> {
     path: PathBuf,
@@ -85,6 +86,34 @@ impl<'a> Checkpoint<'a> {
         Self {
             resume: true,
             ..self
+        }
+    }
+
+    /// Where.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is being searched.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// Whether to go on from what is there.
+    pub fn resumes(&self) -> bool {
+        self.resume
+    }
+
+    /// Whether it is time to save what was saved so long ago.
+    pub fn is_due(&self, ago: Duration) -> bool {
+        self.when.is_some_and(|flag| flag.load(Ordering::Relaxed))
+            || self.every.is_some_and(|interval| ago >= interval)
+    }
+
+    /// Clears the flag by which somebody may have asked for it.
+    pub fn answer(&self) {
+        if let Some(flag) = self.when {
+            flag.store(false, Ordering::Relaxed);
         }
     }
 
@@ -253,14 +282,13 @@ impl<S: System> Keeper<'_, S> {
 
     /// Whether it is time to save.
     pub(crate) fn is_due(&self) -> bool {
-        let Checkpoint { every, when, .. } = &self.checkpoint;
-        when.is_some_and(|flag| flag.swap(false, Ordering::Relaxed))
-            || every.is_some_and(|interval| self.saved.elapsed() >= interval)
+        self.checkpoint.is_due(self.saved.elapsed())
     }
 
     /// Saves the search as it was when last marked.
     pub(crate) fn save(&mut self, explored: &Explored<S>) -> Result<(), Error> {
         self.saved = Instant::now();
+        self.checkpoint.answer();
         match &self.mark {
             Some(mark) => (self.save)(explored, mark),
             None => Ok(()),

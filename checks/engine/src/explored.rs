@@ -88,6 +88,35 @@ impl<M: Model> Properties<M> {
             )
     }
 
+    /// The properties with their verdicts, then the claims with those of `verdicts`, of which the first
+    /// are of the `eventually` properties.
+    pub(crate) fn judged<A>(
+        &self,
+        claims: &[&Claim<'_, M::State>],
+        verdicts: Vec<Verdict<M::State, A>>,
+        verdict: impl Fn(&'static str, &Expectation, Place) -> Result<Verdict<M::State, A>, Error>,
+    ) -> Result<Vec<Judged<M::State, A>>, Error> {
+        let mut claimed = claims.iter().zip(verdicts);
+        let mut judged = Vec::new();
+        for (name, expectation, place) in self.names() {
+            let verdict = match place {
+                Some(place) => verdict(name, &expectation, place)?,
+                None => claimed.next().expect("each has a verdict").1,
+            };
+            judged.push(Judged {
+                name,
+                expectation,
+                verdict,
+            });
+        }
+        judged.extend(claimed.map(|(claim, verdict)| Judged {
+            name: claim.name,
+            expectation: Expectation::Eventually,
+            verdict,
+        }));
+        Ok(judged)
+    }
+
     /// Whether a state decides a property, as the model says when asked anew.
     pub(crate) fn decided<S: System<Model = M>>(
         &self,
@@ -367,24 +396,11 @@ impl<S: System> Explored<S> {
         claims: &[&Claim<'_, StateOf<S>>],
         verdicts: Vec<VerdictOf<S>>,
     ) -> Result<OutcomeOf<S>, Error> {
-        let mut claimed = claims.iter().zip(verdicts);
-        let mut properties = Vec::new();
-        for (name, expectation, place) in self.properties.names() {
-            let verdict = match place {
-                Some(place) => self.verdict(system, name, &expectation, place)?,
-                None => claimed.next().expect("each has a verdict").1,
-            };
-            properties.push(Judged {
-                name,
-                expectation,
-                verdict,
-            });
-        }
-        properties.extend(claimed.map(|(claim, verdict)| Judged {
-            name: claim.name,
-            expectation: Expectation::Eventually,
-            verdict,
-        }));
+        let properties = self
+            .properties
+            .judged(claims, verdicts, |name, expectation, place| {
+                self.verdict(system, name, expectation, place)
+            })?;
         Ok(Outcome {
             properties,
             stats: self.stats,

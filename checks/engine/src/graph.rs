@@ -140,6 +140,19 @@ impl Graph {
         }
     }
 
+    /// The graph with these transitions, for each state in turn: where to, and in which group.
+    pub(crate) fn of(states: usize, edges: impl Iterator<Item = Vec<(Index, u8)>>) -> Self {
+        let mut graph = Self::with_capacity(states, 0);
+        for out in edges {
+            for (target, group) in out {
+                graph.targets.push(target);
+                graph.groups.push(group);
+            }
+            graph.first.push(graph.targets.len() as u64);
+        }
+        graph
+    }
+
     /// The transitions between the states explored; `pause` is called now and then with the memory
     /// in use, and can put an end to it.
     pub(crate) fn build<S: System>(

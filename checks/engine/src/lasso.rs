@@ -19,7 +19,7 @@ use crate::system::{StateOf, System};
 use crate::watch::{Stop, Watch};
 
 /// A step of a cycle: the state it leads to, and its group.
-type Link = (Index, u8);
+pub(crate) type Link = (Index, u8);
 
 /// Everything known when the graph has been built.
 pub(crate) struct Judge<'a, S: System> {
@@ -31,9 +31,9 @@ pub(crate) struct Judge<'a, S: System> {
 }
 
 /// A lasso in numbers of states.
-struct Found {
-    stem: Vec<Index>,
-    cycle: Vec<Link>,
+pub(crate) struct Found {
+    pub(crate) stem: Vec<Index>,
+    pub(crate) cycle: Vec<Link>,
 }
 
 impl Found {
@@ -82,7 +82,10 @@ impl<S: System> Judge<'_, S> {
         };
         match found {
             None => Ok(Verdict::Holds),
-            Some(found) => Ok(self.report(claim, rules, &found)?),
+            Some(found) => {
+                let store = &self.explored.store;
+                Ok(report(self.system, store, self.groups, claim, &found)?)
+            }
         }
     }
 
@@ -215,35 +218,35 @@ impl<S: System> Judge<'_, S> {
             frontier = next;
         }
     }
+}
 
-    /// Runs a lasso on the model and has it checked.
-    fn report(
-        &self,
-        claim: &Claim<'_, StateOf<S>>,
-        rules: Rules,
-        found: &Found,
-    ) -> Result<VerdictOf<S>, Error> {
-        let store = &self.explored.store;
-        let stem = replay(self.system, store, &found.stem, claim.name)?;
-        let referee = Referee::new(self.system, self.groups);
-        let mut cycle = Vec::new();
-        for (i, &(target, group)) in found.cycle.iter().enumerate() {
-            let at = cycle.last().map_or(stem.last(), |(_, state)| state);
-            let wanted = |action: &_| bit(group) == referee.group(action);
-            let step = find_step(self.system, store, at, target, wanted).ok_or(Error::Replay {
-                property: claim.name,
-                step: stem.len() + i + 1,
-            })?;
-            cycle.push(step);
-        }
-        let lasso = Lasso { stem, cycle };
-        referee.check_lasso(claim, rules, &lasso)?;
-        Ok(Verdict::Never(lasso))
+/// Runs a lasso on the model and has it checked.
+pub(crate) fn report<S: System>(
+    system: &S,
+    store: &S::Store,
+    groups: &Groups<'_, S>,
+    claim: &Claim<'_, StateOf<S>>,
+    found: &Found,
+) -> Result<VerdictOf<S>, Error> {
+    let stem = replay(system, store, &found.stem, claim.name)?;
+    let referee = Referee::new(system, groups);
+    let mut cycle = Vec::new();
+    for (i, &(target, group)) in found.cycle.iter().enumerate() {
+        let at = cycle.last().map_or(stem.last(), |(_, state)| state);
+        let wanted = |action: &_| bit(group) == referee.group(action);
+        let step = find_step(system, store, at, target, wanted).ok_or(Error::Replay {
+            property: claim.name,
+            step: stem.len() + i + 1,
+        })?;
+        cycle.push(step);
     }
+    let lasso = Lasso { stem, cycle };
+    referee.check_lasso(claim, claim.fairness.rules(), &lasso)?;
+    Ok(Verdict::Never(lasso))
 }
 
 /// A way round within a fair set of states.
-struct Tour<'a> {
+pub(crate) struct Tour<'a> {
     graph: &'a Graph,
     colours: &'a [u32],
     colour: u32,
@@ -253,7 +256,7 @@ struct Tour<'a> {
 }
 
 impl<'a> Tour<'a> {
-    fn new(
+    pub(crate) fn new(
         graph: &'a Graph,
         colours: &'a [u32],
         entry: Index,
@@ -271,7 +274,7 @@ impl<'a> Tour<'a> {
     }
 
     /// A short fair cycle through the entry.
-    fn cycle(&self) -> Result<Vec<Link>, Unfinished> {
+    pub(crate) fn cycle(&self) -> Result<Vec<Link>, Unfinished> {
         let home = |target: Index, _| target == self.entry;
         let mut walk = self.walk(self.entry, home)?;
         let mut owed = self.owed(&walk);

@@ -97,6 +97,7 @@ mod referee;
 mod replay;
 mod search;
 pub mod share;
+mod share_fair;
 mod share_file;
 mod share_graph;
 mod store;

@@ -7,7 +7,10 @@
 
 use std::hash::{BuildHasher, Hash};
 
-use crate::store::{ExactBatch, ExactStore, PackedBatch, PackedStore, Store};
+use stateright::actor::{Actor, ActorModelState};
+
+use crate::parts::{PartsBatch, PartsStore};
+use crate::store::{ExactBatch, ExactStore, Keeps, PackedBatch, PackedStore, Store};
 
 /// Encoded states under way.
 pub trait Parcel: Default + Clone + Send + 'static {
@@ -183,6 +186,43 @@ where
 
     fn copy(&self, index: u32) -> Whole<T> {
         Whole(vec![(self.hash(index), self.state(index).clone())])
+    }
+}
+
+/// On the way a state is whole: another worker numbers its parts in its own way.
+impl<A, H> Mobile for PartsStore<A, H>
+where
+    A: Actor,
+    H: Clone + Hash + PartialEq,
+    ActorModelState<A, H>: Clone + Send + 'static,
+    Self: Store<Batch = PartsBatch<A, H>> + Keeps<ActorModelState<A, H>, Batch = PartsBatch<A, H>>,
+{
+    type Parcel = Whole<ActorModelState<A, H>>;
+
+    /// Made from the hash that the table uses, which is of what the parts are and not of their
+    /// numbers, but scrambled beyond recognition.
+    fn route(&self, batch: &PartsBatch<A, H>, at: usize) -> u64 {
+        let hash = mix(OTHER_KEY, u64::from(batch.hash(at)));
+        mix(hash.rotate_left(32), OTHER_KEY)
+    }
+
+    fn load(&self, batch: &mut PartsBatch<A, H>, at: usize, parcel: &mut Self::Parcel) {
+        parcel.0.push(self.take(batch, at));
+    }
+
+    fn unload(
+        &self,
+        parcel: Self::Parcel,
+        batch: &mut PartsBatch<A, H>,
+        mut each: impl FnMut(u32),
+    ) {
+        for (_, state) in parcel.0 {
+            each(self.push(batch, state));
+        }
+    }
+
+    fn copy(&self, index: u32) -> Self::Parcel {
+        Whole(vec![(self.hash(index), self.state(index))])
     }
 }
 

@@ -105,6 +105,12 @@ pub enum Unfinished {
         /// Its number, from 0.
         process: usize,
     },
+    /// In so many states fair runs go on for ever, or lead to where they do; they were to be looked at
+    /// by one worker, for a counterexample, and do not fit in its memory.
+    Component {
+        /// How many.
+        states: usize,
+    },
 }
 
 impl Unfinished {
@@ -118,6 +124,12 @@ impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Lost { process } => return write!(f, "process {process} was lost"),
+            Self::Component { states } => {
+                return write!(
+                    f,
+                    "a counterexample in {states} states is too large for one worker's memory"
+                );
+            }
             Self::States => "the limit on states was reached",
             Self::Memory => "the limit on memory was reached",
             Self::Time => "the limit on time was reached",

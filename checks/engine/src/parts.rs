@@ -518,8 +518,11 @@ impl<A: Actor, H: Clone + Hash + PartialEq> PartsStore<A, H> {
         hash
     }
 
-    fn state(&self, index: Index) -> ActorModelState<A, H> {
-        let mut record = self.record(index);
+    pub(crate) fn state(&self, index: Index) -> ActorModelState<A, H> {
+        self.read(self.record(index))
+    }
+
+    fn read(&self, mut record: Numbers<'_>) -> ActorModelState<A, H> {
         let actors = record.next();
         let actor_states = (0..actors)
             .map(|_| self.actors.get(record.next() as u32).clone())
@@ -534,6 +537,21 @@ impl<A: Actor, H: Clone + Hash + PartialEq> PartsStore<A, H> {
             actor_storages: self.storages.get(rest.storages).clone(),
             network: self.network(record),
         }
+    }
+
+    /// Takes a candidate that was not moved yet out of a batch, with its hash.
+    pub(crate) fn take(
+        &self,
+        batch: &mut PartsBatch<A, H>,
+        at: usize,
+    ) -> (u32, ActorModelState<A, H>) {
+        let (hash, candidate) = &mut batch.candidates[at];
+        let state = match std::mem::replace(candidate, Kept::Moved) {
+            Kept::Record(range) => self.read(Numbers(&batch.records[range])),
+            Kept::Whole(state) => *state,
+            Kept::Moved => panic!("a candidate is moved once"),
+        };
+        (*hash, state)
     }
 
     fn network(&self, mut record: Numbers<'_>) -> Network<A::Msg> {
@@ -630,6 +648,11 @@ impl<A: Actor, H> Default for PartsBatch<A, H> {
 impl<A: Actor, H> PartsBatch<A, H> {
     fn record(&self, range: &Range<usize>) -> &[u8] {
         &self.records[range.clone()]
+    }
+
+    /// The hash of a candidate.
+    pub(crate) fn hash(&self, at: usize) -> u32 {
+        self.candidates[at].0
     }
 }
 

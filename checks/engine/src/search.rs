@@ -99,8 +99,9 @@ pub type OutcomeOf<S> = Outcome<StateOf<S>, ActionOf<S>, <S as System>::Coverage
 /// What is known of a property of a system.
 pub(crate) type VerdictOf<S> = Verdict<StateOf<S>, ActionOf<S>>;
 
-/// What group an action is in, if any. Without such a function all actions are the environment's.
-pub(crate) type Groups<'a, S> = Option<Box<dyn Fn(&ActionOf<S>) -> Option<usize> + Sync + 'a>>;
+/// What group an action is in, if any, as [`Search::groups`] has it. Without such a function all actions
+/// are the environment's.
+pub type Groups<'a, S> = Option<Box<dyn Fn(&ActionOf<S>) -> Option<usize> + Sync + 'a>>;
 
 type Report<'a> = Box<dyn FnMut(&Progress) + 'a>;
 

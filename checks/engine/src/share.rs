@@ -24,15 +24,17 @@ use crate::estimate;
 use crate::explored::{Explored, Found, Goal, Links, NOBODY, Place, Properties, not_found};
 use crate::heap::Heap;
 use crate::mobile::{Mobile, owner};
-use crate::outcome::{Error, Judged, Outcome, Stats, Unfinished, Verdict};
+use crate::outcome::{Error, Outcome, Stats, Unfinished, Verdict};
 use crate::recent::Recent;
 use crate::replay::{Run, replay};
 use crate::search::{OutcomeOf, StopWhen, VerdictOf};
 use crate::store::{Index, Store};
 use crate::system::{BatchOf, StateOf, System};
 
+pub use crate::search::Groups;
+pub use crate::share_fair::{Member, Remainder, Round, Runs, eventually};
 pub use crate::share_file::Mark;
-pub use crate::share_graph::{Backward, StateSet};
+pub use crate::share_graph::{StateSet, StepOut, StepTable, StepsAway};
 
 /// The states of a system under way.
 pub type ParcelOf<S> = <<S as System>::Store as Mobile>::Parcel;
@@ -354,8 +356,17 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
     /// Of the states at this distance that a step leads from to the state in the parcel, one that this
     /// worker has.
     pub fn predecessor(&self, target: &ParcelOf<S>, level: usize) -> Option<Candidacy<S>> {
+        self.predecessor_among(target, self.level(level))
+    }
+
+    /// As [`predecessor`](Self::predecessor), among these states.
+    pub fn predecessor_among(
+        &self,
+        target: &ParcelOf<S>,
+        states: impl Iterator<Item = u32>,
+    ) -> Option<Candidacy<S>> {
         let mut batch = BatchOf::<S>::default();
-        self.least(self.level(level), |state| {
+        self.least(states, |state| {
             !self.system.stop_at(state) && self.leads_to(state, target, &mut batch)
         })
     }
@@ -421,14 +432,19 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
         states: &[ParcelOf<S>],
         property: &'static str,
     ) -> Result<Run<S>, Error> {
+        let numbers: Vec<Index> = (0..states.len() as Index).collect();
+        replay(self.system, &self.store_of(states), &numbers, property)
+    }
+
+    /// A store with these states, in order.
+    pub(crate) fn store_of(&self, states: &[ParcelOf<S>]) -> S::Store {
         let mut store = self.system.new_store();
         let mut batch = BatchOf::<S>::default();
         for (at, state) in states.iter().enumerate() {
             store.unload(state.clone(), &mut batch, |_| ());
             store.append(&mut batch, at);
         }
-        let numbers: Vec<Index> = (0..states.len() as Index).collect();
-        replay(self.system, &store, &numbers, property)
+        store
     }
 
     /// What to report, given the counts and coverage of all workers, a way to a state for each of the
@@ -444,24 +460,12 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
         claims: &[&Claim<'_, StateOf<S>>],
         verdicts: Vec<VerdictOf<S>>,
     ) -> Result<OutcomeOf<S>, Error> {
-        let mut claimed = claims.iter().zip(verdicts);
-        let mut properties = Vec::new();
-        for (name, expectation, place) in self.explored.properties.names() {
-            let verdict = match place {
-                Some(place) => self.verdict(&all, ways, name, &expectation, place)?,
-                None => claimed.next().expect("each has a verdict").1,
-            };
-            properties.push(Judged {
-                name,
-                expectation,
-                verdict,
-            });
-        }
-        properties.extend(claimed.map(|(claim, verdict)| Judged {
-            name: claim.name,
-            expectation: Expectation::Eventually,
-            verdict,
-        }));
+        let properties =
+            self.explored
+                .properties
+                .judged(claims, verdicts, |name, expectation, place| {
+                    self.verdict(&all, ways, name, expectation, place)
+                })?;
         Ok(Outcome {
             properties,
             stats: all.stats,

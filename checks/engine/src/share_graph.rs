@@ -1,81 +1,132 @@
 //! What a worker contributes when something is decided about runs: the steps out of its states, and the
 //! numbers of states that others' steps lead to.
 
-use std::ops::Range;
-
 use stateright::Model;
 
 use crate::bits::Bits;
-use crate::claim::{Claim, Goal};
+use crate::claim::{Claim, Goal, MAX_GROUPS};
+use crate::graph::NO_GROUP;
 use crate::mobile::{Mobile, owner};
 use crate::outcome::{Error, Trap, Unfinished, Verdict};
 use crate::referee::Referee;
-use crate::search::VerdictOf;
+use crate::search::{Groups, VerdictOf};
 use crate::share::{Candidacy, ParcelOf, Share};
 use crate::store::{Index, Store};
-use crate::system::{BatchOf, StateOf, System};
+use crate::system::{ActionOf, BatchOf, StateOf, System};
 
-/// Who can take a step to each state of a share: the worker and the number of the state there.
+/// For each state of a share some steps, each with the worker and the number of the state at its other
+/// end, and its group. Which end is here, who makes the table decides.
 #[derive(Debug, Default)]
-pub struct Backward {
-    /// Target, worker and source, in the order in which they came; empty once [`sort`](Self::sort)ed.
+pub struct StepTable {
+    /// State, worker and group, other state, in the order in which they came; empty once
+    /// [`sort`](Self::sort)ed.
     arrived: Vec<[u32; 3]>,
-    /// For each state the position of its first source, and the end of the last.
+    /// For each state the position of its first step, and the end of the last.
     first: Vec<u64>,
-    sources: Vec<[u32; 2]>,
+    others: Vec<[u32; 2]>,
 }
 
-impl Backward {
-    /// Adds a step from a state of a worker to a state of this share.
+impl StepTable {
+    /// Adds a step between a state of this share and one of a worker.
     #[inline]
-    pub fn add(&mut self, target: u32, worker: usize, source: u32) {
-        self.arrived.push([target, worker as u32, source]);
+    pub fn add(&mut self, state: u32, worker: usize, other: u32, group: u8) {
+        self.arrived
+            .push([state, (worker as u32) << 8 | u32::from(group), other]);
     }
 
-    /// Sorts the steps by target; none can be added afterwards.
+    /// Sorts the steps by the state of this share; none can be added afterwards.
     pub fn sort(&mut self, states: usize) {
         self.first = vec![0; states + 2];
-        for [target, ..] in &self.arrived {
-            self.first[*target as usize + 2] += 1;
+        for [state, ..] in &self.arrived {
+            self.first[*state as usize + 2] += 1;
         }
         for at in 2..self.first.len() {
             self.first[at] += self.first[at - 1];
         }
-        self.sources = vec![[0; 2]; self.arrived.len()];
-        for &[target, worker, source] in &self.arrived {
-            let next = &mut self.first[target as usize + 1];
-            self.sources[*next as usize] = [worker, source];
+        self.others = vec![[0; 2]; self.arrived.len()];
+        for &[state, worker, other] in &self.arrived {
+            let next = &mut self.first[state as usize + 1];
+            self.others[*next as usize] = [worker, other];
             *next += 1;
         }
         self.arrived = Vec::new();
     }
 
-    /// Worker and number of the states that have a step to this one.
-    pub fn sources(&self, target: u32) -> impl Iterator<Item = (usize, u32)> {
-        let range = self.first[target as usize] as usize..self.first[target as usize + 1] as usize;
-        self.sources[range]
+    /// The steps of a state: worker and number of the other one, and the group.
+    #[inline]
+    pub fn of(&self, state: u32) -> impl Iterator<Item = (usize, u32, u8)> {
+        let range = self.first[state as usize] as usize..self.first[state as usize + 1] as usize;
+        self.others[range]
             .iter()
-            .map(|&[worker, source]| (worker as usize, source))
+            .map(|&[worker, other]| (worker as usize >> 8, other, worker as u8))
     }
 
     /// The most memory it takes until it is sorted, in bytes.
     pub fn bytes(&self) -> usize {
-        let edges = self.arrived.len().max(self.sources.len());
-        edges * (size_of::<[u32; 3]>() + size_of::<[u32; 2]>())
+        let steps = self.arrived.len().max(self.others.len());
+        steps * (size_of::<[u32; 3]>() + size_of::<[u32; 2]>())
+    }
+}
+
+/// A step out of a state of a share.
+#[derive(Clone, Copy, Debug)]
+pub struct StepOut {
+    /// The state.
+    pub source: u32,
+    /// The group, or that it is the environment's; see [`Claim`].
+    pub group: u8,
+    /// The state it leads to, if it is one of this share.
+    pub target: Option<u32>,
+}
+
+/// Steps that lead to states of another worker.
+pub struct StepsAway<S: System<Store: Mobile>> {
+    /// The states they lead to.
+    pub targets: ParcelOf<S>,
+    /// For each of them the state it was reached from.
+    pub sources: Vec<u32>,
+    /// For each of them the group of the step.
+    pub groups: Vec<u8>,
+}
+
+impl<S: System<Store: Mobile>> Default for StepsAway<S> {
+    fn default() -> Self {
+        Self {
+            targets: Default::default(),
+            sources: Vec::new(),
+            groups: Vec::new(),
+        }
     }
 }
 
 /// A set of states of a share.
 #[derive(Clone, Debug)]
-pub struct StateSet(Bits);
+pub struct StateSet(pub(crate) Bits);
 
 impl StateSet {
+    /// Whether a state is in it.
+    #[inline]
+    pub fn has(&self, state: u32) -> bool {
+        self.0.has(state)
+    }
+
+    /// Takes a state out.
+    #[inline]
+    pub fn remove(&mut self, state: u32) {
+        self.0.remove(state);
+    }
+
     /// Adds a state; whether it is new.
     #[inline]
     pub fn insert(&mut self, state: u32) -> bool {
         let new = !self.0.has(state);
         self.0.insert(state);
         new
+    }
+
+    /// Takes all states out.
+    pub fn clear(&mut self) {
+        self.0.clear();
     }
 
     /// How many there are.
@@ -95,53 +146,70 @@ impl StateSet {
 }
 
 impl<S: System<Store: Mobile>> Share<'_, S> {
-    /// Expands states once more, whose properties are of no interest now. A successor that another
-    /// worker owns is added to its parcel, with the number of the state it comes from; of the others
-    /// `own` gets the number, and that of the state they come from.
+    /// Expands states once more, whose properties are of no interest now, and tells of each step. A
+    /// successor that another worker owns is added to its parcel.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsteady`] if there is a successor that was not found before.
+    /// [`Error::Unsteady`] if there is a successor that was not found before; [`Error::Group`].
     pub fn steps_out_of(
         &self,
-        states: Range<u32>,
-        parcels: &mut [(ParcelOf<S>, Vec<u32>)],
-        mut own: impl FnMut(u32, u32),
+        states: impl IntoIterator<Item = u32>,
+        groups: &Groups<'_, S>,
+        away: &mut [StepsAway<S>],
+        mut each: impl FnMut(StepOut),
     ) -> Result<(), Error> {
         let Self { system, part, .. } = self;
         let store = &self.explored.store;
         let model = system.model();
         let mut coverage = S::Coverage::default();
         let mut batch = BatchOf::<S>::default();
-        let mut known = true;
-        for index in states {
+        let mut fault = Ok(());
+        let label = |action: &ActionOf<S>| match groups.as_ref().and_then(|groups| groups(action)) {
+            None => Ok(NO_GROUP),
+            Some(group) if group < MAX_GROUPS => Ok(group as u8),
+            Some(group) => Err(Error::Group(group)),
+        };
+        for source in states {
             S::Store::clear(&mut batch);
             let mut at = 0;
-            system.with_state(store, index, |state| {
+            system.with_state(store, source, |state| {
                 if system.stop_at(state) {
                     return;
                 }
-                system.expand(state, &mut coverage, |_| (), &mut |(), next| {
+                system.expand(state, &mut coverage, label, &mut |group, next| {
                     if !model.within_boundary(&next) {
                         return;
                     }
+                    let group = group.unwrap_or_else(|why| {
+                        fault = Err(why);
+                        NO_GROUP
+                    });
                     let hash = system.encode(&mut batch, store, next);
                     let owner = owner(store.route(&batch, at), part.workers);
+                    let mut target = None;
                     if owner == part.worker {
-                        match self.number(hash, &batch, at) {
-                            Some(target) => own(target, index),
-                            None => known = false,
+                        target = self.number(hash, &batch, at);
+                        if target.is_none() {
+                            fault = Err(Error::Unsteady);
+                            return;
                         }
                     } else {
-                        let (parcel, sources) = &mut parcels[owner];
-                        store.load(&mut batch, at, parcel);
-                        sources.push(index);
+                        let away = &mut away[owner];
+                        store.load(&mut batch, at, &mut away.targets);
+                        away.sources.push(source);
+                        away.groups.push(group);
                     }
+                    each(StepOut {
+                        source,
+                        group,
+                        target,
+                    });
                     at += 1;
                 });
             });
         }
-        known.then_some(()).ok_or(Error::Unsteady)
+        fault
     }
 
     /// The numbers of the states in a parcel, in order.
@@ -158,6 +226,27 @@ impl<S: System<Store: Mobile>> Share<'_, S> {
             each(self.number(hash, &batch, at).ok_or(Error::Unsteady)?);
         }
         Ok(())
+    }
+
+    /// The number of the only state in a parcel, if this worker has it.
+    pub fn find(&self, parcel: &ParcelOf<S>) -> Option<u32> {
+        let mut batch = BatchOf::<S>::default();
+        let mut first = None;
+        self.explored
+            .store
+            .unload(parcel.clone(), &mut batch, |hash| first = Some(hash));
+        self.number(first?, &batch, 0)
+    }
+
+    /// A state, alone in a parcel.
+    pub fn copy(&self, state: u32) -> ParcelOf<S> {
+        self.explored.store.copy(state)
+    }
+
+    /// The distance of a state from the initial ones.
+    pub fn level_of(&self, state: u32) -> usize {
+        // States are numbered by their distance.
+        self.starts.partition_point(|&start| start <= state) - 1
     }
 
     fn number(&self, hash: u32, batch: &BatchOf<S>, at: usize) -> Option<Index> {
@@ -185,8 +274,7 @@ impl<S: System<Store: Mobile>> Share<'_, S> {
     /// The least distance of a state that is not in a set.
     pub fn nearest_outside(&self, set: &StateSet) -> Option<usize> {
         let first = (0..self.states() as Index).find(|&state| !set.0.has(state))?;
-        // States are numbered by their distance.
-        Some(self.starts.partition_point(|&start| start <= first) - 1)
+        Some(self.level_of(first))
     }
 
     /// Of the states at a distance that are not in a set, one.

@@ -4,5 +4,6 @@
 pub mod graph;
 pub mod lanes;
 pub mod padded;
+pub mod register;
 pub mod spin;
 pub mod two_phase_commit;

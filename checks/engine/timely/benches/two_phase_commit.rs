@@ -2,7 +2,7 @@
 //! shared memory, and what goes from worker to worker.
 //!
 //! `cargo bench -p glock-engine-timely` takes 9 resource managers (10.3 million states), `-- 10` the
-//! 61.5 million of 10. All figures are of one run, each the better of two searches, and only their
+//! 61.5 million of 10, and `-- 10 processes` those once and in two processes alone. All figures are of one run, each the better of two searches, and only their
 //! ratios say something on a machine that does other things as well.
 
 #[path = "../../tests/systems/mod.rs"]
@@ -27,6 +27,7 @@ struct Taken {
     shares: Vec<Stats>,
     state_bytes: u64,
     sent_bytes: u64,
+    under_way_bytes: usize,
 }
 
 fn main() {
@@ -39,6 +40,12 @@ fn main() {
     }
     let managers = arguments.iter().find_map(|text| text.parse().ok());
     let managers = managers.unwrap_or(9);
+    if arguments.iter().any(|text| text == "processes") {
+        let taken = among(managers);
+        let mut rows = Rows::new();
+        rows.add("workers 1, processes 2", &taken, &taken);
+        return rows.print(managers, &taken);
+    }
     let mut rows = Rows::new();
     let alone = best(|| alone(managers));
     rows.add("shared memory, 1 thread", &alone, &alone);
@@ -67,6 +74,7 @@ fn alone(managers: u32) -> Taken {
         shares: Vec::new(),
         state_bytes: 0,
         sent_bytes: 0,
+        under_way_bytes: 0,
     }
 }
 
@@ -81,6 +89,7 @@ fn shared(managers: u32, placement: Placement) -> Taken {
         shares: shared.shares,
         state_bytes: shared.state_bytes,
         sent_bytes: shared.sent_bytes,
+        under_way_bytes: shared.under_way_bytes,
     }
 }
 
@@ -138,6 +147,7 @@ impl Rows {
             "state B/edge",
             "socket B/edge",
             "largest share",
+            "under way, KiB",
         ]);
         Self(table)
     }
@@ -161,6 +171,7 @@ impl Rows {
             largest.map_or("-".to_owned(), |most| {
                 format!("{:.2} %", 100.0 * (most as f64 / mean - 1.0))
             }),
+            format!("{}", taken.under_way_bytes >> 10),
         ]);
     }
 
@@ -171,6 +182,8 @@ impl Rows {
         let Stats { states, edges, .. } = alone.stats;
         println!("\n{managers} resource managers: {states} states, {edges} edges\n");
         println!("{}", self.0);
-        println!("\nlargest share: above an equal one");
+        println!(
+            "\nlargest share: above an equal one; under way: the most from one worker to others"
+        );
     }
 }

@@ -6,81 +6,26 @@
 //! such level is taken.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use glock_engine::share::{Mark, Share};
-use glock_engine::{Error, Mobile, Persist, Stats, System};
+use glock_engine::{Checkpoint, Error, Mobile, Persist, Stats, System};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Where, when and as what to save a shared search.
-#[derive(Clone, Debug)]
-pub struct Checkpoint<'a> {
-    path: PathBuf,
-    identity: String,
-    every: Option<Duration>,
-    when: Option<&'a AtomicBool>,
-    resume: bool,
-}
-
-impl<'a> Checkpoint<'a> {
-    /// Saves a search when it gives up for a limit or a cancellation. Each worker writes files of its
-    /// own, whose names begin with this path, on the machine where it runs.
-    ///
-    /// `identity` says what is being searched; a checkpoint of another identity is refused on
-    /// resuming, and so is one of another number of workers.
-    pub fn new(path: impl Into<PathBuf>, identity: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            identity: identity.into(),
-            every: None,
-            when: None,
-            resume: false,
-        }
-    }
-
-    /// Saves about this often, too, at the end of a level.
-    #[must_use]
-    pub fn every(self, interval: Duration) -> Self {
-        Self {
-            every: Some(interval),
-            ..self
-        }
-    }
-
-    /// Saves at the end of the level after somebody sets this flag, too, and clears it.
-    #[must_use]
-    pub fn when(self, flag: &'a AtomicBool) -> Self {
-        Self {
-            when: Some(flag),
-            ..self
-        }
-    }
-
-    /// Goes on from what is in the files instead of starting anew.
-    #[must_use]
-    pub fn resume(self) -> Self {
-        Self {
-            resume: true,
-            ..self
-        }
-    }
-
-    /// The files of a checkpoint with this path, of any worker and any level.
-    pub fn files(path: &Path) -> Vec<PathBuf> {
-        let (Some(name), Ok(entries)) = (path.file_name(), std::fs::read_dir(folder(path))) else {
-            return Vec::new();
-        };
-        let prefix = format!("{}.worker-", name.to_string_lossy());
-        let names = entries.flatten().map(|entry| entry.path());
-        names
-            .filter(|path| {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                name.starts_with(&prefix)
-            })
-            .collect()
-    }
+/// The files of a checkpoint with this path, of any worker and any level.
+pub fn checkpoint_files(path: &Path) -> Vec<PathBuf> {
+    let (Some(name), Ok(entries)) = (path.file_name(), std::fs::read_dir(folder(path))) else {
+        return Vec::new();
+    };
+    let prefix = format!("{}.worker-", name.to_string_lossy());
+    let names = entries.flatten().map(|entry| entry.path());
+    names
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(&prefix)
+        })
+        .collect()
 }
 
 fn folder(path: &Path) -> &Path {
@@ -145,7 +90,7 @@ pub(crate) struct Keeper<'a, S: System> {
 
 impl<'a, S: System<Store: Mobile>> Keeper<'a, S> {
     pub(crate) fn new(saving: Saving<'a, S>, worker: usize, workers: usize) -> Self {
-        let name = saving.checkpoint.path.file_name().unwrap_or_default();
+        let name = saving.checkpoint.path().file_name().unwrap_or_default();
         let name = format!(
             "{}.worker-{worker}-of-{workers}.level-",
             name.to_string_lossy()
@@ -162,16 +107,16 @@ impl<'a, S: System<Store: Mobile>> Keeper<'a, S> {
     }
 
     pub(crate) fn resumes(&self) -> bool {
-        self.saving.checkpoint.resume
+        self.saving.checkpoint.resumes()
     }
 
     fn file(&self, level: usize) -> PathBuf {
-        folder(&self.saving.checkpoint.path).join(format!("{}{level}", self.name))
+        folder(self.saving.checkpoint.path()).join(format!("{}{level}", self.name))
     }
 
     /// The levels of which this worker has a file.
     pub(crate) fn levels(&self) -> Vec<usize> {
-        let files = Checkpoint::files(&self.saving.checkpoint.path).into_iter();
+        let files = checkpoint_files(self.saving.checkpoint.path()).into_iter();
         let level = |path: PathBuf| {
             let name = path.file_name()?.to_str()?;
             name.strip_prefix(&self.name)?.parse().ok()
@@ -182,7 +127,7 @@ impl<'a, S: System<Store: Mobile>> Keeper<'a, S> {
     /// That no level is saved of all workers.
     pub(crate) fn nothing(&self) -> Error {
         Error::Checkpoint {
-            path: self.saving.checkpoint.path.display().to_string(),
+            path: self.saving.checkpoint.path().display().to_string(),
             reason: "there is no level of which each worker has a file".to_owned(),
         }
     }
@@ -190,7 +135,7 @@ impl<'a, S: System<Store: Mobile>> Keeper<'a, S> {
     /// Goes on from a level that is saved; gives the counts of all workers.
     pub(crate) fn load(&mut self, share: &mut Share<'_, S>, level: usize) -> Result<Stats, Error> {
         let path = self.file(level);
-        let more = (self.saving.load)(share, &path, &self.saving.checkpoint.identity)?;
+        let more = (self.saving.load)(share, &path, self.saving.checkpoint.identity())?;
         self.kept = Some(level);
         serde_json::from_value(more).map_err(|why| Error::Checkpoint {
             path: path.display().to_string(),
@@ -205,17 +150,13 @@ impl<'a, S: System<Store: Mobile>> Keeper<'a, S> {
 
     /// Whether it is time to save.
     pub(crate) fn is_due(&self) -> bool {
-        let Checkpoint { every, when, .. } = &self.saving.checkpoint;
-        when.is_some_and(|flag| flag.load(Ordering::Relaxed))
-            || every.is_some_and(|interval| self.looked.elapsed() >= interval)
+        self.saving.checkpoint.is_due(self.looked.elapsed())
     }
 
     /// Saves the share as it was when it entered the level it is in.
     pub(crate) fn save(&mut self, share: &Share<'_, S>) {
         self.looked = Instant::now();
-        if let Some(flag) = self.saving.checkpoint.when {
-            flag.store(false, Ordering::Relaxed);
-        }
+        self.saving.checkpoint.answer();
         let Some((mark, all)) = &self.mark else {
             return;
         };
@@ -224,7 +165,7 @@ impl<'a, S: System<Store: Mobile>> Keeper<'a, S> {
             return;
         }
         let more = serde_json::to_value(all).expect("counts are plain data");
-        let identity = &self.saving.checkpoint.identity;
+        let identity = self.saving.checkpoint.identity();
         match (self.saving.save)(share, &self.file(level), identity, mark, more) {
             Ok(()) => self.written = Some(level),
             Err(why) => self.unsaved = Some(why),

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use glock_engine::share::{Candidacy, ParcelOf, Share, Sight, Totals};
+use glock_engine::share::{Candidacy, Groups, ParcelOf, Share, Sight, Totals};
 use glock_engine::{
     Claim, Error, Limits, Merge, Mobile, Parcel, Progress, StateOf, Stats, System, Unfinished,
 };
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Keeper;
-use crate::reach::Reach;
+use crate::reach::Decided;
 use crate::wire::{Broken, Kind, Letter, Wire};
 
 /// States expanded between two looks at what has arrived.
@@ -122,7 +122,11 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
     }
 
     /// All of the search.
-    pub(crate) fn run(&mut self, claims: &[Claim<'_, StateOf<S>>]) -> Result<Found<S>, Halt>
+    pub(crate) fn run(
+        &mut self,
+        claims: &[&Claim<'_, StateOf<S>>],
+        groups: &Groups<'_, S>,
+    ) -> Result<Found<S>, Halt>
     where
         S::Coverage: Serialize + DeserializeOwned,
     {
@@ -134,36 +138,41 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
         let unfinished = self.levels()?;
         let ways = self.ways()?;
         let searched = self.terms.elapsed();
-        let reached = self.decide(claims, unfinished)?;
+        let decided = self.decide(claims, groups, unfinished)?;
         let mut found = self.totals(unfinished, ways)?;
         found.totals.stats.elapsed_claims = self.terms.elapsed() - searched;
         found.totals.stats.elapsed = searched;
-        found.reached = reached;
+        found.decided = decided;
         Ok(found)
     }
 
     /// What is known of each claim.
     fn decide(
         &mut self,
-        claims: &[Claim<'_, StateOf<S>>],
+        claims: &[&Claim<'_, StateOf<S>>],
+        groups: &Groups<'_, S>,
         unfinished: Option<Unfinished>,
-    ) -> Result<Vec<Reach<S>>, Halt> {
-        let unknown = |why| claims.iter().map(|_| Reach::Unknown(why)).collect();
+    ) -> Result<Vec<Decided<S>>, Halt> {
+        let unknown = |why| claims.iter().map(|_| Decided::Unknown(why)).collect();
         if let Some(why) = unfinished {
             return Ok(unknown(why));
         }
         if claims.is_empty() {
             return Ok(Vec::new());
         }
-        let backward = match self.backward()? {
-            Ok(backward) => backward,
+        let about_runs = claims.iter().any(|claim| !claim.is_about_reaching());
+        let steps = match self.steps(groups, about_runs)? {
+            Ok(steps) => steps,
             Err(why) => return Ok(unknown(why)),
         };
-        let mut reached = Vec::new();
+        let mut decided = Vec::new();
         for claim in claims {
-            reached.push(self.reach(&backward, claim)?);
+            decided.push(match claim.is_about_reaching() {
+                true => self.reach(&steps.backward, claim)?,
+                false => self.happens(&steps, claim, groups)?,
+            });
         }
-        Ok(reached)
+        Ok(decided)
     }
 
     /// What each worker has to say at the end of a step in which nothing else is sent.
@@ -307,7 +316,7 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
             if parcel.bytes() > more_than {
                 self.state_bytes += parcel.bytes() as u64;
                 self.wire
-                    .send_states(to, std::mem::take(parcel), Vec::new());
+                    .send_states(to, std::mem::take(parcel), Vec::new(), Vec::new());
             }
         }
     }
@@ -483,8 +492,9 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
         S::Coverage: Serialize + DeserializeOwned,
     {
         let coverage = self.share.coverage().clone();
-        let mine = (self.share.stats(), coverage, self.state_bytes);
-        let notes: Vec<(Stats, S::Coverage, u64)> = self.gather(&mine)?;
+        let under_way = self.wire.most_under_way;
+        let mine = (self.share.stats(), coverage, self.state_bytes, under_way);
+        let notes: Vec<(Stats, S::Coverage, u64, usize)> = self.gather(&mine)?;
         let mut found = Found {
             ways,
             unsaved: self
@@ -495,7 +505,8 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
         };
         let Stats { levels, depth, .. } = self.all.clone();
         found.totals.stats = Stats::default();
-        for (stats, coverage, bytes) in notes {
+        for (stats, coverage, bytes, under_way) in notes {
+            found.under_way = found.under_way.max(under_way);
             found.totals.stats.add(&stats);
             found.totals.coverage.merge(&coverage);
             found.shares.push(stats);
@@ -531,7 +542,9 @@ pub(crate) struct Found<S: System<Store: Mobile>> {
     /// Why this worker could not save its part.
     pub(crate) unsaved: Option<Error>,
     /// What is known of each claim.
-    pub(crate) reached: Vec<Reach<S>>,
+    pub(crate) decided: Vec<Decided<S>>,
+    /// The most bytes that a worker had under way to others.
+    pub(crate) under_way: usize,
 }
 
 impl<S: System<Store: Mobile>> Found<S> {
@@ -542,7 +555,8 @@ impl<S: System<Store: Mobile>> Found<S> {
             shares: Vec::new(),
             state_bytes: 0,
             unsaved: None,
-            reached: Vec::new(),
+            decided: Vec::new(),
+            under_way: 0,
         }
     }
 }
@@ -563,7 +577,7 @@ fn take_in<S: System<Store: Mobile>>(
         Kind::Hurry => {
             told.get_or_insert(from_note(&letter.note));
         }
-        Kind::Note | Kind::Nothing => {}
+        Kind::Note | Kind::Taken | Kind::Nothing => {}
     }
 }
 

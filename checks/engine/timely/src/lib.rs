@@ -18,10 +18,15 @@
 //!   [`Shared::trouble`].
 //!
 //! Whatever [`glock_engine::Search`] takes runs here unchanged, as long as its store is
-//! [`Mobile`](glock_engine::Mobile): packed models everywhere,
-//! [`Exact`](glock_engine::Exact) in one process. Of claims about runs
-//! [`Claim::can_reach`](glock_engine::Claim::can_reach) is decided, by going backwards from the goal.
-//! What is not here: claims about what happens in a run (and stateright's `eventually`), fingerprints, and [`Exact::in_parts`](glock_engine::Exact::in_parts).
+//! [`Mobile`](glock_engine::Mobile): packed models everywhere, [`Exact`](glock_engine::Exact) in one
+//! process. [`Claim`](glock_engine::Claim)s about what can be
+//! reached are decided by going backwards from the goal, and those about what happens (and
+//! stateright's `eventually`) by taking out what is on no fair cycle until nothing is left, or one
+//! worker finds a cycle in the rest.
+//!
+//! What is not here: fingerprints ([`Compact`](glock_engine::Compact)). Of a state that was expanded
+//! they leave nothing that could be expanded again, and from that counterexamples are rebuilt, as
+//! nobody stores predecessors.
 //!
 //! The connections between processes are neither encrypted nor authenticated: whoever can reach a
 //! process can disturb it. They belong on loopback or on a private network.
@@ -66,11 +71,12 @@
 mod alarm;
 mod checkpoint;
 mod driver;
+mod fair;
 mod line;
 mod reach;
 mod search;
 mod wire;
 
-pub use checkpoint::Checkpoint;
+pub use checkpoint::checkpoint_files;
 pub use line::Processes;
 pub use search::{DistributedSearch, Error, Placement, Shared};

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use glock_engine::share::{ParcelOf, Part, Share};
+use glock_engine::share::{self, Groups, ParcelOf, Part, Share};
 use glock_engine::{
-    Claim, Limits, Mobile, OutcomeOf, Parcel, Persist, Progress, StateOf, Stats, StopWhen, System,
-    Unfinished, Verdict,
+    ActionOf, Checkpoint, Claim, Limits, Mobile, OutcomeOf, Parcel, Persist, Progress, StateOf,
+    Stats, StopWhen, System, Unfinished, Verdict,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use stateright::{Expectation, Model, Property};
 use timely::WorkerConfig;
 use timely::communication::Allocator;
 use timely::communication::Hooks;
@@ -23,11 +22,11 @@ use timely::communication::allocator::zero_copy::initialize::{
 use timely::worker::Worker;
 
 use crate::alarm::{Alarm, OnPanic, Trouble};
-use crate::checkpoint::{Checkpoint, Keeper, Saving};
+use crate::checkpoint::{Keeper, Saving};
 use crate::driver::{Driver, Found, Halt, Report, Terms};
 use crate::line::{Farewell, Processes};
-use crate::reach::Reach;
-use crate::wire::Wire;
+use crate::reach::Decided;
+use crate::wire::{self, Wire};
 
 /// Where the workers of a search are.
 #[derive(Clone, Debug)]
@@ -54,15 +53,6 @@ pub enum Error {
          the workers of one process, or make it a packed model"
     )]
     NotPortable,
-    /// An `eventually` property, or a claim about what happens.
-    #[error(
-        "{property:?} is about what happens in a run, which a shared search does not decide: check it \
-         on one machine"
-    )]
-    Runs {
-        /// The property.
-        property: &'static str,
-    },
     /// There is no such process in the list of addresses.
     #[error("there is no process {process}: the list has {processes} addresses, counted from 0")]
     NoSuchProcess {
@@ -128,6 +118,9 @@ pub struct Shared<S: System> {
     pub shares: Vec<Stats>,
     /// Bytes of states that workers sent to one another, in all processes; 0 if one was lost.
     pub state_bytes: u64,
+    /// The most bytes that a worker had under way to all others together, of which they had not said
+    /// yet that they read them; 0 if a process was lost.
+    pub under_way_bytes: usize,
     /// Bytes that this process sent to others, with everything around the states.
     pub sent_bytes: u64,
     /// What became of another process, if the search ended for that reason.
@@ -150,6 +143,8 @@ struct Job<'a, S: System> {
     started: Instant,
     saving: Option<Saving<'a, S>>,
     claims: Vec<Claim<'a, StateOf<S>>>,
+    groups: Groups<'a, S>,
+    window: Option<usize>,
 }
 
 impl<'a, S> DistributedSearch<'a, S>
@@ -169,6 +164,8 @@ where
                 started: Instant::now(),
                 saving: None,
                 claims: Vec::new(),
+                groups: None,
+                window: None,
             },
         }
     }
@@ -201,17 +198,36 @@ where
         self
     }
 
-    /// Something to decide besides the model's own properties: one of
-    /// [`Claim::can_reach`], others are refused. For claims the steps between states are stored after
-    /// the search, at 20 bytes each while they are collected.
+    /// Something to decide besides the model's own properties. For claims the steps between states are
+    /// stored after the search, at 20 bytes each while they are collected, and for claims about what
+    /// happens 30 bytes a state.
     #[must_use]
     pub fn claim(mut self, claim: Claim<'a, StateOf<S>>) -> Self {
         self.job.claims.push(claim);
         self
     }
 
-    /// Saves the search now and then, or goes on from where a saved one was. The result is the one
-    /// that a search without interruption would have had.
+    /// Which group an action is in, for fairness; see
+    /// [`Search::groups`](glock_engine::Search::groups).
+    #[must_use]
+    pub fn groups(mut self, group: impl Fn(&ActionOf<S>) -> Option<usize> + Sync + 'a) -> Self {
+        self.job.groups = Some(Box::new(group));
+        self
+    }
+
+    /// How many bytes may be under way from one worker to another before it waits until some were
+    /// read: by default 1 MiB, less from 32 workers on. What a slow worker has not read yet takes at
+    /// most as much for each of the others, and what one of them sends at once.
+    #[must_use]
+    pub fn window(mut self, bytes: usize) -> Self {
+        self.job.window = Some(bytes);
+        self
+    }
+
+    /// Saves the search at the end of a level now and then, each worker in files of its own (see
+    /// [`checkpoint_files`](crate::checkpoint_files)), or goes on from where a saved one was; one of
+    /// another number of workers is refused. The result is the one that a search without interruption
+    /// would have had.
     #[must_use]
     pub fn checkpoint(mut self, checkpoint: Checkpoint<'a>) -> Self
     where
@@ -228,18 +244,8 @@ where
     /// See [`Error`]. Reaching a limit is none.
     pub fn run(mut self) -> Result<Shared<S>, Error> {
         self.job.started = Instant::now();
-        let properties = self.job.system.model().properties();
-        let about_runs = |property: &&Property<_>| property.expectation == Expectation::Eventually;
-        if let Some(property) = properties.iter().find(about_runs) {
-            return Err(Error::Runs {
-                property: property.name,
-            });
-        }
-        if let Some(claim) = self.job.claims.iter().find(|c| !c.is_about_reaching()) {
-            return Err(Error::Runs {
-                property: claim.name(),
-            });
-        }
+        let eventually = share::eventually(self.job.system, &self.job.claims)?;
+        self.job.claims.splice(0..0, eventually);
         match self.placement {
             Placement::Threads(workers) => {
                 let workers = workers.max(1);
@@ -248,7 +254,7 @@ where
                 let worked = self
                     .job
                     .run(0, workers, builders, self.report, &Alarm::default())?;
-                worked.shared(&self.job.claims, 0, None)
+                worked.shared(&self.job, 0, None)
             }
             Placement::Processes(processes) => self.job.run_among(&processes, self.report),
         }
@@ -355,7 +361,7 @@ where
             )),
             Some(Trouble::Panic) | None => None,
         };
-        worked.shared(&self.claims, sent, trouble)
+        worked.shared(self, sent, trouble)
     }
 
     /// Runs the workers of this process, the first one on the thread that calls.
@@ -408,6 +414,7 @@ where
         let share = Share::new(self.system, part, &self.stop_when)?;
         let now = Instant::now();
         let worker = Worker::new(WorkerConfig::default(), builder.build(), Some(now));
+        let window = self.window.unwrap_or(wire::window(part.workers));
         let terms = Terms {
             limits: self.limits,
             cancel: self.cancel,
@@ -420,12 +427,13 @@ where
         let keeper = saving.map(|saving| Keeper::new(saving, part.worker, part.workers));
         let mut driver = Driver::new(
             share,
-            Wire::new(worker, alarm),
+            Wire::new(worker, window, alarm),
             terms,
             keeper,
             part.neighbours,
         );
-        match driver.run(&self.claims) {
+        let claims: Vec<_> = self.claims.iter().collect();
+        match driver.run(&claims, &self.groups) {
             Ok(found) => {
                 let Driver { share, wire, .. } = driver;
                 // What is known does not depend on who is still there.
@@ -475,7 +483,7 @@ struct Worked<'a, S: System<Store: Mobile>> {
 impl<S: System<Store: Mobile>> Worked<'_, S> {
     fn shared(
         self,
-        claims: &[Claim<'_, StateOf<S>>],
+        job: &Job<'_, S>,
         sent_bytes: u64,
         trouble: Option<String>,
     ) -> Result<Shared<S>, Error> {
@@ -485,14 +493,19 @@ impl<S: System<Store: Mobile>> Worked<'_, S> {
             shares,
             state_bytes,
             unsaved,
-            reached,
+            decided,
+            under_way,
         } = self.found;
+        let claims = &job.claims;
         let mut verdicts = Vec::new();
         for (at, claim) in claims.iter().enumerate() {
-            verdicts.push(match reached.get(at) {
-                Some(Reach::Everywhere) => Verdict::Holds,
-                Some(Reach::Trap(way, states)) => self.share.trap(claim, way, *states)?,
-                Some(Reach::Unknown(why)) => Verdict::Unknown(*why),
+            verdicts.push(match decided.get(at) {
+                Some(Decided::Holds) => Verdict::Holds,
+                Some(Decided::Trap(way, states)) => self.share.trap(claim, way, *states)?,
+                Some(Decided::Lasso(stem, round)) => {
+                    self.share.lasso(claim, &job.groups, stem, round)?
+                }
+                Some(Decided::Unknown(why)) => Verdict::Unknown(*why),
                 // Nobody could be asked.
                 None => Verdict::Unknown(totals.unfinished.unwrap_or(Unfinished::Cancelled)),
             });
@@ -504,6 +517,7 @@ impl<S: System<Store: Mobile>> Worked<'_, S> {
             outcome,
             shares,
             state_bytes,
+            under_way_bytes: under_way,
             sent_bytes,
             trouble,
         })

@@ -4,6 +4,9 @@
 //! timestamp. A step is over when no worker can send in it any more and all that was sent has
 //! arrived, which is what timely's progress tracking finds out; there is no other barrier.
 //!
+//! What states are sent is confirmed when they were read, and a worker that has too much under way to
+//! another one waits: what a slow worker has not read yet is bounded.
+//!
 //! The operator itself only ferries letters between the loop and two queues. The work is done
 //! outside of it, by the worker's own loop, so that what works may borrow.
 
@@ -42,6 +45,8 @@ pub(crate) enum Kind {
     Note,
     /// That a worker wishes the others to stop at once; a [`Note`](Self::Note) follows.
     Hurry,
+    /// How many bytes of [`States`](Self::States) were read since the last of these.
+    Taken,
 }
 
 /// What goes from worker to worker.
@@ -78,6 +83,7 @@ impl<P: Parcel> ContainerBytes for Letter<P> {
                 1 => Kind::States,
                 2 => Kind::Note,
                 3 => Kind::Hurry,
+                4 => Kind::Taken,
                 _ => Kind::Nothing,
             },
             from,
@@ -122,6 +128,13 @@ impl<P: Parcel> ContainerBytes for Letter<P> {
 impl<P> Letter<P> {
     /// Words before the states.
     const HEAD: usize = 6;
+}
+
+impl<P: Parcel> Letter<P> {
+    /// Bytes of what it is sent for.
+    fn weight(&self) -> usize {
+        self.states.bytes() + 4 * self.numbers.len() + self.note.len()
+    }
 }
 
 fn states_len<P: Parcel>(states: &P) -> usize {
@@ -171,7 +184,26 @@ pub(crate) struct Wire<'l, P> {
     step: u64,
     /// The notes of the others at the end of this step, by worker, as they arrive.
     notes: Vec<(P, Vec<u8>)>,
+    /// Bytes that may be under way to another worker.
+    window: usize,
+    /// For each worker the bytes sent to it of which it has not said that it read them.
+    under_way: Vec<usize>,
+    /// The most bytes that were under way to all together.
+    pub(crate) most_under_way: usize,
+    /// For each worker the bytes read of which it was not told.
+    taken: Vec<usize>,
     alarm: &'l Alarm,
+}
+
+/// The most bytes under way from a worker to one other, unless somebody wishes otherwise.
+const WINDOW: usize = 1 << 20;
+
+/// The most bytes under way from a worker to all others, as long as there are not thousands of them.
+const WINDOWS: usize = 1 << 25;
+
+/// Bytes that may be under way from one of so many workers to another one.
+pub(crate) fn window(workers: usize) -> usize {
+    (WINDOWS / workers).clamp(2 * crate::driver::LETTER, WINDOW)
 }
 
 /// Another process is gone, or wished to end everything.
@@ -180,7 +212,7 @@ pub(crate) struct Broken;
 
 impl<'l, P: Parcel> Wire<'l, P> {
     /// Builds the dataflow. All workers must.
-    pub(crate) fn new(mut worker: Worker, alarm: &'l Alarm) -> Self {
+    pub(crate) fn new(mut worker: Worker, window: usize, alarm: &'l Alarm) -> Self {
         let queues = Rc::new(RefCell::new(Queues {
             capability: None,
             step: 0,
@@ -222,13 +254,17 @@ impl<'l, P: Parcel> Wire<'l, P> {
             info
         });
         let activator = worker.activator_for(info.address);
-        let notes = (0..worker.peers()).map(|_| Default::default()).collect();
+        let workers = worker.peers();
         Self {
             worker,
             activator,
             queues,
             step: 0,
-            notes,
+            notes: (0..workers).map(|_| Default::default()).collect(),
+            window,
+            under_way: vec![0; workers],
+            most_under_way: 0,
+            taken: vec![0; workers],
             alarm,
         }
     }
@@ -247,16 +283,20 @@ impl<'l, P: Parcel> Wire<'l, P> {
         self.queues.borrow_mut().outbox.push(letter);
     }
 
-    /// Sends states to their owner in this step.
-    pub(crate) fn send_states(&self, to: usize, states: P, numbers: Vec<u32>) {
-        self.send(Letter {
+    /// Sends states to their owner in this step, or what else comes in numbers.
+    pub(crate) fn send_states(&mut self, to: usize, states: P, numbers: Vec<u32>, note: Vec<u8>) {
+        let letter = Letter {
             kind: Kind::States,
             from: self.worker(),
             to,
             states,
             numbers,
-            note: Vec::new(),
-        });
+            note,
+        };
+        self.under_way[to] += letter.weight();
+        let all = self.under_way.iter().sum();
+        self.most_under_way = self.most_under_way.max(all);
+        self.send(letter);
     }
 
     /// Tells all workers, this one among them.
@@ -273,12 +313,19 @@ impl<'l, P: Parcel> Wire<'l, P> {
         }
     }
 
-    /// Sends what is to be sent, and hands letters that have arrived to `read`.
+    /// Sends what is to be sent, and hands letters that have arrived to `read`; goes on with that as
+    /// long as more is under way to some worker than may be. That worker reads whatever it does, and so
+    /// nobody waits for ever.
     pub(crate) fn pump(&mut self, read: &mut impl FnMut(Letter<P>)) -> Result<(), Broken> {
         self.check()?;
         self.activator.activate();
         self.worker.step();
         self.read(self.step + 1, read);
+        while self.under_way.iter().any(|&bytes| bytes > self.window) {
+            self.check()?;
+            self.worker.step_or_park(Some(NAP));
+            self.read(self.step + 1, read);
+        }
         Ok(())
     }
 
@@ -296,8 +343,16 @@ impl<'l, P: Parcel> Wire<'l, P> {
             let next = self.queues.borrow_mut().inbox.pop_front();
             match next {
                 None => break,
+                Some((_, letter)) if letter.kind == Kind::Taken => {
+                    self.under_way[letter.from] -= letter.numbers[0] as usize;
+                }
                 Some((at, letter)) if at == step => match letter.kind {
                     Kind::Note => self.notes[letter.from] = (letter.states, letter.note),
+                    Kind::States => {
+                        let (from, bytes) = (letter.from, letter.weight());
+                        read(letter);
+                        self.confirm(from, bytes);
+                    }
                     _ => read(letter),
                 },
                 Some(other) => later.push_back(other),
@@ -305,6 +360,25 @@ impl<'l, P: Parcel> Wire<'l, P> {
         }
         if !later.is_empty() {
             self.queues.borrow_mut().inbox = later;
+        }
+    }
+
+    /// Tells a worker, if there is enough to tell, that what it sent was read.
+    fn confirm(&mut self, to: usize, bytes: usize) {
+        let taken = &mut self.taken[to];
+        *taken += bytes;
+        // If it waits, more than that is under way, so that it will be told.
+        if *taken > (self.window / 4).min(1 << 30) {
+            let letter = Letter {
+                kind: Kind::Taken,
+                from: self.worker.index(),
+                to,
+                states: P::default(),
+                numbers: vec![std::mem::take(taken) as u32],
+                note: Vec::new(),
+            };
+            self.send(letter);
+            self.activator.activate();
         }
     }
 

@@ -7,8 +7,8 @@ mod systems;
 use std::path::Path;
 use std::time::Duration;
 
-use glock_engine::{Limits, Search, Unfinished};
-use glock_engine_timely::{Checkpoint, DistributedSearch, Error, Placement, Shared};
+use glock_engine::{Checkpoint, Limits, Search, Unfinished};
+use glock_engine_timely::{DistributedSearch, Error, Placement, Shared, checkpoint_files};
 use same::same;
 use systems::two_phase_commit::TwoPhaseCommit;
 
@@ -39,7 +39,7 @@ fn a_search_in_pieces_ends_like_one_in_one_go() {
         let first = shared(workers).limits(to_depth(4));
         let first = first.checkpoint(Checkpoint::new(&path, "2pc")).run();
         assert_eq!(first.unwrap().outcome.unfinished, Some(Unfinished::Depth));
-        assert_eq!(Checkpoint::files(&path).len(), workers);
+        assert_eq!(checkpoint_files(&path).len(), workers);
         let second = shared(workers).limits(to_depth(9));
         let second = second
             .checkpoint(Checkpoint::new(&path, "2pc").resume())
@@ -47,7 +47,7 @@ fn a_search_in_pieces_ends_like_one_in_one_go() {
         assert_eq!(second.unwrap().outcome.unfinished, Some(Unfinished::Depth));
         let last = resumed(workers, &path, "2pc").unwrap().outcome;
         assert_eq!(same(&last), same(&alone), "{workers} workers");
-        for file in Checkpoint::files(&path) {
+        for file in checkpoint_files(&path) {
             std::fs::remove_file(file).unwrap();
         }
     }
@@ -60,7 +60,7 @@ fn levels_are_saved_on_the_way_and_old_ones_removed() {
     let checkpoint = Checkpoint::new(&path, "2pc").every(Duration::ZERO);
     let outcome = shared(2).checkpoint(checkpoint).run().unwrap().outcome;
     assert!(outcome.exhaustive() && outcome.unsaved.is_none());
-    let files = Checkpoint::files(&path);
+    let files = checkpoint_files(&path);
     // The last level that was complete everywhere, and the one that was begun after it.
     assert!((2..=4).contains(&files.len()), "{files:?}");
     let alone = Search::new(&SYSTEM).run().unwrap();
@@ -80,7 +80,7 @@ fn the_last_level_that_all_have_is_taken() {
             .run()
             .unwrap();
     }
-    assert_eq!(Checkpoint::files(&path).len(), 4);
+    assert_eq!(checkpoint_files(&path).len(), 4);
     let newer = folder.path().join("search.worker-1-of-2.level-6");
     std::fs::remove_file(newer).unwrap();
     let alone = Search::new(&SYSTEM).run().unwrap();

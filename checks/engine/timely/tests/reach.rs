@@ -4,7 +4,7 @@ mod same;
 #[path = "../../tests/systems/mod.rs"]
 mod systems;
 
-use glock_engine::{Claim, Fairness, Limits, PackedModel, Search, Unfinished, Verdict};
+use glock_engine::{Claim, Limits, PackedModel, Search, Unfinished, Verdict};
 use glock_engine_timely::{DistributedSearch, Placement};
 use proptest::prelude::*;
 use same::same;
@@ -83,14 +83,4 @@ fn steps_that_there_is_no_memory_for_leave_it_unknown() {
     assert_eq!(outcome.verdict("consistent"), Some(&Verdict::Holds));
     let unknown = Verdict::Unknown(Unfinished::Memory);
     assert_eq!(outcome.verdict("finish"), Some(&unknown));
-}
-
-#[test]
-fn claims_about_what_happens_are_refused() {
-    let system = TwoPhaseCommit(3);
-    let finished = |state: &_| system.is_finished(state);
-    let claim = Claim::eventually("finishes", finished).under(Fairness::Weak);
-    let shared = DistributedSearch::new(&system, Placement::Threads(2)).claim(claim);
-    let why = shared.run().err().unwrap().to_string();
-    assert!(why.contains("\"finishes\" is about what happens"), "{why}");
 }

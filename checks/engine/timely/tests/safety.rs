@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use stateright::{Model, Property};
 use systems::graph::{Graph, set};
 use systems::lanes::Lanes;
+use systems::register::register;
 use systems::two_phase_commit::TwoPhaseCommit;
 
 const WORKERS: [usize; 3] = [1, 2, 4];
@@ -49,6 +50,13 @@ fn two_phase_commit_has_as_many_states_for_any_number_of_workers() {
 fn states_of_any_type_are_shared_by_the_workers_of_a_process() {
     is_as_on_one_machine(&Exact::new(Lanes(20)));
     is_as_on_one_machine(&Exact::new(Lanes(20)).finished(|_, _| false));
+}
+
+/// Each worker numbers the parts of states in its own way.
+#[test]
+fn states_in_parts_are_shared_by_the_workers_of_a_process() {
+    is_as_on_one_machine(&Exact::new(register(2, 1)).in_parts());
+    is_as_on_one_machine(&Exact::new(register(2, 2)).in_parts());
 }
 
 #[test]
@@ -231,9 +239,13 @@ impl Model for Light {
 }
 
 #[test]
-fn properties_of_runs_are_refused() {
+fn what_happens_eventually_is_judged_like_the_other_properties() {
+    is_as_on_one_machine(&Exact::new(Light));
     let light = Exact::new(Light);
     let shared = DistributedSearch::new(&light, Placement::Threads(2));
-    let why = shared.run().err().unwrap().to_string();
-    assert!(why.contains("\"goes out\" is about what happens"), "{why}");
+    let outcome = shared.run().unwrap().outcome;
+    let Some(Verdict::Never(lasso)) = outcome.verdict("goes out") else {
+        panic!("it stays on");
+    };
+    assert_eq!((lasso.stem.len(), lasso.cycle.len()), (0, 1));
 }
