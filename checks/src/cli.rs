@@ -29,6 +29,7 @@ use std::time::Duration;
 
 mod cluster;
 mod conform;
+mod estimate;
 mod known;
 mod record;
 mod report;
@@ -71,6 +72,14 @@ enum Command {
     /// Starts N times `glock check ... --hostfile FILE --process I`, and shows what the first one
     /// says. The exit status is that of check.
     Cluster(ClusterArgs),
+    /// Say from a sample what checking a cell would need: memory and time, on one machine and on more
+    ///
+    /// The states nearest to the initial ones are searched, random walks go on from there, and the
+    /// number of all is estimated by how often walks meet in a state. This is an estimate, with a range
+    /// in which the truth was 9 times of 10.
+    ///
+    /// Exit status: 0, whatever it is; 2 bad input, 3 it was interrupted.
+    Estimate(estimate::EstimateArgs),
     /// Walk at random through a cell that is too large to check
     ///
     /// Random walks find violations and never show that something holds.
@@ -379,6 +388,7 @@ fn run(cli: Cli) -> miette::Result<Status> {
             let program = crate::conform::reproduce::reproduce(&scenario);
             print(&program.map_err(Mistake::new)?)
         }
+        Some(Command::Estimate(args)) => estimate::run(&catalog, &args),
         Some(Command::Designs) => designs(&catalog),
         Some(Command::Scenarios) => scenarios(&catalog),
         Some(Command::Known(args)) => known::known(&args),

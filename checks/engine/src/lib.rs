@@ -84,6 +84,7 @@ mod estimate;
 mod exact;
 mod explored;
 mod fair;
+mod forecast;
 mod graph;
 mod hashed;
 mod heap;
@@ -113,6 +114,7 @@ pub use conform::{
     Allowed, Answer, MatchLimits, MatchStats, Matcher, Seen, Told, ToldStep, Undecided,
 };
 pub use exact::Exact;
+pub use forecast::{Forecast, forecast};
 pub use hashed::{HashedBatch, HashedStore};
 pub use mobile::{Mobile, Parcel, Whole, Words};
 pub use model::{Merge, PackedModel};

@@ -8,7 +8,7 @@
 //! A finding is kept as the number of a walk and the number of steps to go; the run is made again
 //! when it is wanted, and then shrunk, see [`shrink`].
 
-mod chance;
+pub(crate) mod chance;
 mod shrink;
 mod states;
 

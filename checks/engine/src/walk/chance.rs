@@ -12,11 +12,11 @@ use crate::outcome::Error;
 use crate::walk::Strategy;
 
 /// A source of random numbers.
-pub(super) struct Chance(ChaCha8Rng);
+pub(crate) struct Chance(ChaCha8Rng);
 
 impl Chance {
     /// The generator of one walk: the stream with this number, of this seed.
-    pub(super) fn new(seed: u64, stream: u64) -> Self {
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         let mut generator = ChaCha8Rng::from_seed(key);
@@ -28,7 +28,7 @@ impl Chance {
     ///
     /// The upper half of a product of 128 bits; products that would make some numbers likelier are
     /// drawn again (Lemire, "Fast random integer generation in an interval", 2019).
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = bound as u64;
         loop {
             let product = u128::from(self.0.next_u64()) * u128::from(bound);
