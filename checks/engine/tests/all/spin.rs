@@ -1,10 +1,8 @@
 //! SPIN finds the same states, by the same number of steps.
 
-mod systems;
-
+use crate::systems::spin;
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::Search;
-use systems::spin;
-use systems::two_phase_commit::TwoPhaseCommit;
 
 #[test]
 fn spin_and_the_engine_find_the_same_states_of_two_phase_commit() {

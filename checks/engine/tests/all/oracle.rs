@@ -1,10 +1,8 @@
 //! The search against a brute-force oracle, on random graphs.
 
-mod systems;
-
+use crate::systems::graph::{Graph, has};
 use glock_engine::{DEADLOCK, Exact, Path, Search, System, Verdict};
 use proptest::prelude::*;
-use systems::graph::{Graph, has};
 
 const NODES: u8 = 10;
 

@@ -1,12 +1,12 @@
 //! A search that is interrupted, anywhere, and gone on with ends like one that is not.
 
-mod systems;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::systems::graph::Graph;
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{
     ActionOf, Checkpoint, Claim, Compact, Error, Fairness, Limits, Merge, OutcomeOf, PackedModel,
     Persist, Search, StateOf, System, Unfinished,
@@ -14,8 +14,6 @@ use glock_engine::{
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use systems::graph::Graph;
-use systems::two_phase_commit::TwoPhaseCommit;
 
 /// A directory that vanishes, and a file in it that is not there yet.
 struct Place {

@@ -1,15 +1,11 @@
 //! What happens in every fair run, decided by workers together: what one machine says.
 
-mod same;
-#[path = "../../tests/systems/mod.rs"]
-mod systems;
-
+use crate::same::same;
+use crate::systems::graph::{Graph, has};
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{Claim, Error, Fairness, Limits, PackedModel, Search, Unfinished, Verdict};
 use glock_engine_timely::{DistributedSearch, Placement};
 use proptest::prelude::*;
-use same::same;
-use systems::graph::{Graph, has};
-use systems::two_phase_commit::TwoPhaseCommit;
 
 const WORKERS: [usize; 3] = [1, 2, 4];
 

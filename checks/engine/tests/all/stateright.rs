@@ -1,13 +1,11 @@
 //! What stateright 0.31 does wrong or not at all, and this engine right. Where it is cheap, a test
 //! shows stateright's answer beside ours, so that a fixed release will be noticed.
 
-mod systems;
-
 use std::hash::{Hash, Hasher};
 
+use crate::systems::graph::Graph;
 use glock_engine::{DEADLOCK, Exact, Limits, Search, Unfinished, Verdict};
 use stateright::{Checker, Model, Property};
-use systems::graph::Graph;
 
 /// Counts to the given number.
 struct Chain(u32);
@@ -197,7 +195,7 @@ fn eventually_holds_where_every_run_gets_there() {
 /// states and the number of generated ones agree with stateright's.
 #[test]
 fn counts_agree_with_stateright() {
-    let system = systems::two_phase_commit::TwoPhaseCommit(4);
+    let system = crate::systems::two_phase_commit::TwoPhaseCommit(4);
     let theirs = system.checker().spawn_bfs().join();
     let ours = Search::new(&system).run().unwrap();
     assert_eq!(ours.stats.states, theirs.unique_state_count());

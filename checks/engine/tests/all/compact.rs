@@ -1,12 +1,10 @@
 //! A search that keeps fingerprints finds what an exact one finds, and says how sure that is.
 
-mod systems;
-
+use crate::systems::graph::Graph;
+use crate::systems::padded::Padded;
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{Claim, Compact, Error, Search};
 use proptest::prelude::*;
-use systems::graph::Graph;
-use systems::padded::Padded;
-use systems::two_phase_commit::TwoPhaseCommit;
 
 #[test]
 fn counts_verdicts_and_counterexamples_are_those_of_the_exact_search() {

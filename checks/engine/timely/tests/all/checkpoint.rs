@@ -1,16 +1,12 @@
 //! A shared search that is interrupted, and gone on with.
 
-mod same;
-#[path = "../../tests/systems/mod.rs"]
-mod systems;
-
 use std::path::Path;
 use std::time::Duration;
 
+use crate::same::same;
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{Checkpoint, Limits, Search, Unfinished};
 use glock_engine_timely::{DistributedSearch, Error, Placement, Shared, checkpoint_files};
-use same::same;
-use systems::two_phase_commit::TwoPhaseCommit;
 
 const SYSTEM: TwoPhaseCommit = TwoPhaseCommit(5);
 

@@ -1,11 +1,9 @@
 //! Reachability on small named systems: verdicts, shortest runs, counts.
 
-mod systems;
-
+use crate::systems::graph::{Graph, set};
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{DEADLOCK, Error, Exact, PackedModel, Search, StopWhen, Unfinished, Verdict};
 use stateright::{Model, Property};
-use systems::graph::{Graph, set};
-use systems::two_phase_commit::TwoPhaseCommit;
 
 /// 0 -> 1 -> 2 -> 3 -> 4 with a short cut from 0 to 3, and a branch that ends in 5.
 fn ladder() -> Graph {

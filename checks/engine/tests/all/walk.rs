@@ -1,7 +1,8 @@
 //! Random walks: what they find is real, and what they do not find is unknown.
 
-mod systems;
-
+use crate::systems::graph::{Graph, has, set};
+use crate::systems::lanes::{Lanes, Taken};
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{
     DEADLOCK, Error, Exact, Path, Search, StopWhen, Strategy, System, Unfinished, Verdict, Walk,
     WalkOutcome,
@@ -11,9 +12,6 @@ use proptest::strategy::Strategy as Generator;
 use stateright::{Model, Property};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use systems::graph::{Graph, has, set};
-use systems::lanes::{Lanes, Taken};
-use systems::two_phase_commit::TwoPhaseCommit;
 
 const STRATEGIES: [Strategy; 3] = [
     Strategy::Uniform,

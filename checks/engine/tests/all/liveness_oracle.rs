@@ -3,11 +3,9 @@
 //! The oracle tries every set of nodes: a run visits some set again and again, and it can take all
 //! edges within that set, which is never less fair than taking some of them.
 
-mod systems;
-
+use crate::systems::graph::{Graph, has};
 use glock_engine::{Claim, Exact, Fairness, Search, System, Verdict};
 use proptest::prelude::*;
-use systems::graph::{Graph, has};
 
 const NODES: u8 = 8;
 const GROUPS: usize = 3;

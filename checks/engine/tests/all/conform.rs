@@ -1,14 +1,12 @@
 //! The matcher against a brute-force oracle, and on small models made by hand.
 
-mod systems;
-
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use crate::systems::graph::Graph;
 use glock_engine::{Answer, Compact, Error, Exact, MatchLimits, Matcher, Seen, System, Undecided};
 use proptest::prelude::*;
 use stateright::Model;
-use systems::graph::Graph;
 
 const NODES: u8 = 5;
 const LOGS: usize = 2;

@@ -2,11 +2,9 @@
 //!
 //! In a graph, predicate 2 is "there", the goal. Edges are in groups 0, 1, ... or the environment's.
 
-mod systems;
-
+use crate::systems::graph::{Graph, has};
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{Claim, Error, Exact, Fairness, Lasso, Limits, Search, Unfinished, Verdict};
-use systems::graph::{Graph, has};
-use systems::two_phase_commit::TwoPhaseCommit;
 
 type Found = Verdict<u8, usize>;
 

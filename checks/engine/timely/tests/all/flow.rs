@@ -1,15 +1,12 @@
 //! How much is under way between workers when one of them lags behind.
 
-#[path = "../../tests/systems/mod.rs"]
-mod systems;
-
 use std::cell::Cell;
 use std::time::Duration;
 
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::PackedModel;
 use glock_engine_timely::{DistributedSearch, Placement, Shared};
 use stateright::Model;
-use systems::two_phase_commit::TwoPhaseCommit;
 
 /// Eighteen switches, each of which can be put on. The second worker sleeps at the first state of
 /// every level, in which time the first one is done with its own.

@@ -1,15 +1,11 @@
 //! That something can still be reached from everywhere, decided by workers together.
 
-mod same;
-#[path = "../../tests/systems/mod.rs"]
-mod systems;
-
+use crate::same::same;
+use crate::systems::graph::{Graph, has};
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{Claim, Limits, PackedModel, Search, Unfinished, Verdict};
 use glock_engine_timely::{DistributedSearch, Placement};
 use proptest::prelude::*;
-use same::same;
-use systems::graph::{Graph, has};
-use systems::two_phase_commit::TwoPhaseCommit;
 
 fn is_as_on_one_machine(graph: &Graph) {
     let goal = |node: &u8| has(graph.labels[3], *node);

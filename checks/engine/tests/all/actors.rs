@@ -1,10 +1,8 @@
 //! stateright's actor systems run unchanged.
 
-mod systems;
-
+use crate::systems::register::register;
 use glock_engine::{Exact, Search, Verdict};
 use stateright::{Checker, Model};
-use systems::register::register;
 
 #[test]
 fn one_copy_is_linearizable() {

@@ -1,22 +1,18 @@
 //! Several processes over loopback. Here they are threads of the test, which makes no difference to
 //! them: all that goes from one to another goes through sockets.
 
-mod same;
-#[path = "../../tests/systems/mod.rs"]
-mod systems;
-
 use std::net::TcpListener;
 use std::time::Duration;
 
+use crate::same::same;
+use crate::systems::graph::Graph;
+use crate::systems::lanes::Lanes;
+use crate::systems::padded::Padded;
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{Exact, Mobile, OutcomeOf, Search, System, Words};
 use glock_engine_timely::{DistributedSearch, Error, Placement, Processes, Shared};
-use same::same;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use systems::graph::Graph;
-use systems::lanes::Lanes;
-use systems::padded::Padded;
-use systems::two_phase_commit::TwoPhaseCommit;
 
 /// Addresses on loopback at which nobody listens at the moment.
 fn addresses(processes: usize) -> Vec<String> {

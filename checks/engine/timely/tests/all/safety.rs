@@ -1,21 +1,17 @@
 //! Reachability, shared by workers: what one machine says, and nothing else.
 
-mod same;
-#[path = "../../tests/systems/mod.rs"]
-mod systems;
-
+use crate::same::same;
+use crate::systems::graph::{Graph, set};
+use crate::systems::lanes::Lanes;
+use crate::systems::register::register;
+use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{DEADLOCK, Mobile};
 use glock_engine::{Exact, Limits, Search, StopWhen, System, Unfinished, Verdict};
 use glock_engine_timely::{DistributedSearch, Placement};
 use proptest::prelude::*;
-use same::same;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stateright::{Model, Property};
-use systems::graph::{Graph, set};
-use systems::lanes::Lanes;
-use systems::register::register;
-use systems::two_phase_commit::TwoPhaseCommit;
 
 const WORKERS: [usize; 3] = [1, 2, 4];
 
