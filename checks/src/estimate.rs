@@ -57,7 +57,7 @@ pub struct Need {
     pub seconds: [f64; 3],
 }
 
-/// How much of its time a worker of several works, measured with two.
+/// How much of its time a worker of several works: an assumption.
 const EFFICIENCY: f64 = 0.8;
 
 /// How much larger than the mean a share may be.

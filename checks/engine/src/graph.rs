@@ -224,6 +224,10 @@ struct Chunk<S: System> {
     range: Range<Index>,
     batch: BatchOf<S>,
     hashes: Vec<u32>,
+    /// For each successor, one that is the same state.
+    twins: Vec<u32>,
+    /// The successors to be looked up.
+    fresh: Vec<u32>,
     targets: Vec<Index>,
     labels: Vec<u8>,
     /// For each state the end of its transitions.
@@ -238,6 +242,8 @@ impl<S: System> Default for Chunk<S> {
             range: 0..0,
             batch: BatchOf::<S>::default(),
             hashes: Vec::new(),
+            twins: Vec::new(),
+            fresh: Vec::new(),
             targets: Vec::new(),
             labels: Vec::new(),
             ends: Vec::new(),
@@ -258,6 +264,8 @@ impl<S: System> Chunk<S> {
             range,
             batch,
             hashes,
+            twins,
+            fresh,
             targets,
             labels,
             ends,
@@ -292,7 +300,7 @@ impl<S: System> Chunk<S> {
                 system.expand(state, &mut coverage, label, &mut |(label, action), next| {
                     if model.within_boundary(&next) {
                         let action = action.as_ref();
-                        hashes.push(system.encode_next(batch, store, index, state, action, next));
+                        system.encode_next(batch, store, index, state, action, next);
                         labels.push(label.unwrap_or_else(|group| {
                             too_large = Some(group);
                             NO_GROUP
@@ -300,21 +308,63 @@ impl<S: System> Chunk<S> {
                     }
                 });
             });
-            ends.push(hashes.len() as u64);
+            ends.push(labels.len() as u64);
         }
         if let Some(group) = too_large {
             return Err(Error::Group(group));
         }
-        let hash = |i: usize| hashes.get(i).copied();
+        hashes.extend((0..labels.len()).map(|at| store.candidate_hash(batch, at)));
+        Self::find_twins(store, batch, hashes, twins, fresh);
+        let hash = |i: usize| fresh.get(i).map(|&at| hashes[at as usize]);
         let mut ahead = Ahead::new(table, store, hash);
-        for (at, &own) in hashes.iter().enumerate() {
+        targets.resize(hashes.len(), 0);
+        for (i, &at) in fresh.iter().enumerate() {
+            let at = at as usize;
             let equal = |index| store.equals(index, batch, at);
-            let known = match ahead.guess(table, store, hash, at) {
+            let known = match ahead.guess(table, store, hash, i) {
                 Some(index) if equal(index) => Ok(index),
-                _ => table.find(own, equal),
+                _ => table.find(hashes[at], equal),
             };
-            targets.push(known.map_err(|_| Error::Unsteady)?);
+            targets[at] = known.map_err(|_| Error::Unsteady)?;
+        }
+        for (at, &twin) in twins.iter().enumerate() {
+            targets[at] = targets[twin as usize];
         }
         Ok(())
+    }
+
+    /// For each successor an equal one that is looked up: where independent steps commute, most have one
+    /// shortly before them. Whether one has is as good as random, so nothing is done only if it has.
+    fn find_twins(
+        store: &S::Store,
+        batch: &BatchOf<S>,
+        hashes: &[u32],
+        twins: &mut Vec<u32>,
+        fresh: &mut Vec<u32>,
+    ) {
+        const PLACES: usize = 1 << 12;
+        let mut recent = [0_u32; PLACES];
+        let mut kept = 0;
+        twins.clear();
+        twins.resize(hashes.len(), 0);
+        fresh.clear();
+        fresh.resize(hashes.len(), 0);
+        for (at, &hash) in hashes.iter().enumerate() {
+            let place = &mut recent[hash as usize % PLACES];
+            let other = *place as usize;
+            let alike = (other < at) & (hashes[other] == hash);
+            twins[at] = if alike { twins[other] } else { at as u32 };
+            *place = at as u32;
+            fresh[kept] = at as u32;
+            kept += usize::from(!alike);
+        }
+        fresh.truncate(kept);
+        // Those that only have the same hash.
+        for (at, twin) in twins.iter_mut().enumerate() {
+            if !store.same(batch, *twin as usize, at) {
+                *twin = at as u32;
+                fresh.push(at as u32);
+            }
+        }
     }
 }
