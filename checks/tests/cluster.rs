@@ -446,7 +446,7 @@ fn a_killed_process_leaves_everything_unknown_and_the_search_can_go_on() {
 }
 
 #[test]
-#[ignore = "takes 120 seconds"]
+#[ignore = "takes 20 seconds"]
 fn a_process_may_be_killed_at_any_level() {
     are_killed(40);
 }

@@ -92,6 +92,7 @@ mod lasso;
 mod mobile;
 mod model;
 mod outcome;
+mod pace;
 mod parts;
 mod recent;
 mod referee;

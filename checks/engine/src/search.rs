@@ -34,6 +34,7 @@ use crate::graph::Graph;
 use crate::heap::Heap;
 use crate::lasso::Judge;
 use crate::outcome::{Error, Outcome, Unfinished, Verdict};
+use crate::pace::Pace;
 use crate::recent::Recent;
 use crate::store::{Index, Store};
 use crate::system::{ActionOf, StateOf, System};
@@ -229,6 +230,7 @@ impl<'a, S: System> Search<'a, S> {
             progress: self.progress,
             helpers: helpers(self.threads)?,
             recent: (0..self.threads).map(|_| Recent::default()).collect(),
+            pace: Pace::default(),
             started: Instant::now(),
             before: Duration::ZERO,
             reported: Instant::now(),
@@ -266,6 +268,7 @@ struct Running<'a, S: System> {
     helpers: Option<rayon::ThreadPool>,
     /// What each thread met lately.
     recent: Vec<Recent>,
+    pace: Pace,
     started: Instant,
     /// Time spent before the checkpoint that the search goes on from.
     before: Duration,
@@ -410,11 +413,17 @@ impl<S: System> Running<'_, S> {
                 next = end;
                 count += 1;
             }
-            self.expand_round(&mut round[..count]);
-            let recent = self.recent.iter().map(Recent::bytes);
-            self.buffer_bytes = round.iter().map(Chunk::bytes).chain(recent).sum();
-            for chunk in &mut round[..count] {
-                self.absorb(chunk).map_err(|why| (chunk.range.end, why))?;
+            let whole = count == round.len();
+            let (started, edges) = (Instant::now(), self.explored.stats.edges);
+            let together = count > 1 && (!whole || self.pace.together());
+            let done = match together {
+                true => self.round_together(round, count),
+                false => self.round_alone(round, count),
+            };
+            done.map_err(|(chunk, why)| (round[chunk].range.end, why))?;
+            if whole {
+                let edges = self.explored.stats.edges - edges;
+                self.pace.took(together, started.elapsed(), edges);
             }
             at.next = next;
             self.explored.store.forget(next);
@@ -423,7 +432,13 @@ impl<S: System> Running<'_, S> {
         Ok(())
     }
 
-    fn expand_round(&mut self, round: &mut [Chunk<S>]) {
+    /// Expands chunks on all threads, and then takes over what they gave. If it did not get to the end:
+    /// which is the last it took over, and why.
+    fn round_together(
+        &mut self,
+        round: &mut [Chunk<S>],
+        count: usize,
+    ) -> Result<(), (usize, Unfinished)> {
         let Self {
             explored,
             system,
@@ -431,13 +446,35 @@ impl<S: System> Running<'_, S> {
             recent,
             ..
         } = self;
-        let several = round.len() > 1;
-        share_out(helpers.as_ref(), recent, round, |recent, chunk| {
-            chunk.expand(*system, explored, recent);
-            if several {
+        share_out(
+            helpers.as_ref(),
+            recent,
+            &mut round[..count],
+            |recent, chunk| {
+                chunk.expand(*system, explored, recent);
                 chunk.strike_out_known(explored);
-            }
-        });
+            },
+        );
+        self.count_buffers(round);
+        (0..count).try_for_each(|i| self.absorb(&mut round[i]).map_err(|why| (i, why)))
+    }
+
+    /// The same, on this thread alone: each chunk is taken over at once.
+    fn round_alone(
+        &mut self,
+        round: &mut [Chunk<S>],
+        count: usize,
+    ) -> Result<(), (usize, Unfinished)> {
+        (0..count).try_for_each(|i| {
+            round[i].expand(self.system, &self.explored, &mut self.recent[0]);
+            self.count_buffers(round);
+            self.absorb(&mut round[i]).map_err(|why| (i, why))
+        })
+    }
+
+    fn count_buffers(&mut self, round: &[Chunk<S>]) {
+        let recent = self.recent.iter().map(Recent::bytes);
+        self.buffer_bytes = round.iter().map(Chunk::bytes).chain(recent).sum();
     }
 
     /// Takes over what a chunk's expansion gave.
