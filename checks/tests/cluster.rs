@@ -106,12 +106,28 @@ fn are_as_one((design, scenario): &(String, String), options: &Options<'_>) {
     });
 }
 
+/// The same of many cells, several at a time: each takes a moment to connect, in which there is nothing
+/// to do.
+fn are_all_as_one(
+    cells: BTreeSet<(String, String)>,
+    options: impl Fn() -> Options<'static> + Sync,
+) {
+    let cells = std::sync::Mutex::new(cells.into_iter());
+    let next = || cells.lock().unwrap().next();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(cell) = next() {
+                    are_as_one(&cell, &options());
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn known_answers_are_the_same_for_two_processes() {
-    // Each takes a moment to connect: some of them.
-    for cell in small_known_cells(400).into_iter().step_by(5) {
-        are_as_one(&cell, &Options::default());
-    }
+    are_all_as_one(small_known_cells(2_000), Options::default);
 }
 
 #[test]
@@ -255,9 +271,7 @@ fn workers_judge_progress_as_one_machine_does() {
 
 #[test]
 fn processes_judge_progress_as_one_machine_does() {
-    for cell in small_cells_about_progress(1_000).into_iter().step_by(4) {
-        are_as_one(&cell, &progress());
-    }
+    are_all_as_one(small_cells_about_progress(2_000), progress);
     let properties = ["-p", "can-finish", "-p", "finishes", "--json"];
     let alone = output(&[&["check"], &CELL[..], &properties].concat());
     let cluster = ["cluster", "-n", "2", "--", "check"];
