@@ -75,8 +75,8 @@ enum Command {
     /// Say from a sample what checking a cell would need: memory and time, on one machine and on more
     ///
     /// The states nearest to the initial ones are searched, random walks go on from there, and the
-    /// number of all is estimated by how often walks meet in a state. This is an estimate, with a range
-    /// in which the truth was 9 times of 10.
+    /// number of all is estimated by how often walks meet in a state. This is an estimate; its range was
+    /// fitted to searches that were made to the end, of which it holds 9 in 10.
     ///
     /// Exit status: 0, whatever it is; 2 bad input, 3 it was interrupted.
     Estimate(estimate::EstimateArgs),

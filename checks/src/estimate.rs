@@ -256,7 +256,7 @@ pub(crate) fn told(estimate: &Estimate, machines: &[usize]) -> String {
         Some(states) => {
             let _ = writeln!(
                 out,
-                "estimate    {} states in up to {} levels; 9 of 10 past runs were between {} and {}",
+                "estimate    {} states in up to {} levels; 9 of 10 runs it was fitted to were between {} and {}",
                 roughly(states.likely as f64),
                 states.levels,
                 roughly(states.low as f64),

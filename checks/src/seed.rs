@@ -176,7 +176,9 @@ pub(crate) fn introduction() -> String {
         &mut out,
         "",
         "The race: two processes, two files. Each process transfers one file, directly or through \
-         the page cache, and its buffer is a mapping of the other file, shared or private.",
+         the page cache, and its buffer is a mapping of the other file, shared or private. Each \
+         makes one call, of one page, nobody else wants the files, and no page is reclaimed: `ok` \
+         is said of that and of nothing else (`glock scenarios` lists what else there is).",
     );
     out
 }

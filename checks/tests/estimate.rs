@@ -123,7 +123,7 @@ fn it_is_told_that_it_is_an_estimate() {
     for part in [
         "race-direct-read-two-nodes under fault-in-retry",
         "steps out of a state",
-        "9 of 10 past runs were between",
+        "9 of 10 runs it was fitted to were between",
         "This is an estimate and no search",
     ] {
         assert!(told.contains(part), "{told}");

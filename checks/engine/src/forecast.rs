@@ -43,17 +43,17 @@ const LEAST: (usize, usize) = (500, 2);
 /// By which power of the factor between the known states and the first estimate that is too small.
 const GROWTH: f64 = 0.4;
 
-/// How far the truth may be above what is likely, nine times in ten: this factor, and that power.
+/// How far the truth was above what is likely, in nine of ten: this factor, and that power.
 const ABOVE: (f64, f64) = (4.0, 0.3);
 
 /// How many states a search will find.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
-    /// Hardly fewer.
+    /// Hardly any search that this was fitted to found fewer.
     pub low: usize,
     /// About so many.
     pub likely: usize,
-    /// Nine times in ten fewer.
+    /// Nine in ten of the searches that this was fitted to found fewer.
     pub high: usize,
     /// The levels in which nearly all of them will be.
     pub levels: usize,
