@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use glock::{Crew, Options, Report, Verdict, check};
 use glock_engine::Stats;
-use glock_model::known::KnownAnswers;
+use glock_model::known::{Answer, KnownAnswers};
 use glock_model::property::Property;
 use glock_traces::Ending;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
@@ -41,15 +41,19 @@ fn same(report: &Report) -> (Stats, Vec<String>, Vec<String>) {
     (counts, verdicts.collect(), lines.collect())
 }
 
-/// Cells of the known answers with at most so many states.
-fn small_known_cells(states: usize) -> BTreeSet<(String, String)> {
+/// Cells of the known answers with at most so many states, of those answers.
+fn known_cells(states: usize, of: impl Fn(&Answer) -> bool) -> BTreeSet<(String, String)> {
     let known = KnownAnswers::builtin().unwrap();
     let cases = known.entries.iter().flat_map(|entry| &entry.cases);
     cases
         .flat_map(|case| [&case.before, &case.after])
-        .filter(|answer| answer.states <= states)
+        .filter(|answer| answer.states <= states && of(answer))
         .map(|answer| (answer.design.clone(), answer.scenario.clone()))
         .collect()
+}
+
+fn small_known_cells(states: usize) -> BTreeSet<(String, String)> {
+    known_cells(states, |_| true)
 }
 
 fn addresses(processes: usize) -> Vec<String> {
@@ -220,20 +224,13 @@ fn a_cluster_of_two_processes_says_what_one_says() {
     assert_eq!(document(&workers), document(&alone));
 }
 
-/// Cells of the known answers about progress, with at most so many states.
+/// Those about progress.
 fn small_cells_about_progress(states: usize) -> BTreeSet<(String, String)> {
-    let known = KnownAnswers::builtin().unwrap();
-    let cases = known.entries.iter().flat_map(|entry| &entry.cases);
-    cases
-        .flat_map(|case| [&case.before, &case.after])
-        .filter(|answer| answer.states <= states)
-        .filter(|answer| {
-            let violated = answer.violated.iter().map(|(property, _)| property);
-            let mut asked = violated.chain(&answer.holds);
-            asked.any(|property| Property::PROGRESS.contains(property))
-        })
-        .map(|answer| (answer.design.clone(), answer.scenario.clone()))
-        .collect()
+    known_cells(states, |answer| {
+        let violated = answer.violated.iter().map(|(property, _)| property);
+        let mut asked = violated.chain(&answer.holds);
+        asked.any(|property| Property::PROGRESS.contains(property))
+    })
 }
 
 /// With all properties about progress.

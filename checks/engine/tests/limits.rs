@@ -5,39 +5,10 @@ mod systems;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use glock_engine::{Claim, DEADLOCK, Exact, Limits, Outcome, Search, Unfinished, Verdict};
-use stateright::{Model, Property};
+use glock_engine::{Claim, DEADLOCK, Limits, Outcome, Search, Unfinished, Verdict};
 use systems::graph::Graph;
+use systems::plane::plane;
 use systems::two_phase_commit::TwoPhaseCommit;
-
-/// Counts for ever, in two directions.
-struct Plane;
-
-impl Model for Plane {
-    type State = (u32, u32);
-    type Action = bool;
-    fn init_states(&self) -> Vec<(u32, u32)> {
-        vec![(0, 0)]
-    }
-    fn actions(&self, _: &(u32, u32), actions: &mut Vec<bool>) {
-        actions.extend([false, true]);
-    }
-    fn next_state(&self, (x, y): &(u32, u32), up: bool) -> Option<(u32, u32)> {
-        Some(if up { (*x, y + 1) } else { (x + 1, *y) })
-    }
-    fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always("true", |_, _| true),
-            Property::always("not (1, 1)", |_, state| *state != (1, 1)),
-            Property::sometimes("(9, 0)", |_, state| *state == (9, 0)),
-            Property::sometimes("never", |_, _| false),
-        ]
-    }
-}
-
-fn plane() -> Exact<Plane> {
-    Exact::new(Plane).finished(|_, _| false)
-}
 
 /// What was found stays found, and nothing else is known.
 fn assert_unfinished<C>(outcome: &Outcome<(u32, u32), bool, C>, why: Unfinished) {

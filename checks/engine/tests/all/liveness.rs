@@ -3,6 +3,7 @@
 //! In a graph, predicate 2 is "there", the goal. Edges are in groups 0, 1, ... or the environment's.
 
 use crate::systems::graph::{Graph, has};
+use crate::systems::ring::Ring;
 use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{Claim, Error, Exact, Fairness, Lasso, Limits, Search, Unfinished, Verdict};
 
@@ -370,22 +371,8 @@ fn two_phase_commit_finishes_if_every_process_keeps_moving() {
 
 #[test]
 fn a_long_path_needs_no_stack() {
-    struct Chain;
-    impl stateright::Model for Chain {
-        type State = u32;
-        type Action = ();
-        fn init_states(&self) -> Vec<u32> {
-            vec![0]
-        }
-        fn actions(&self, _: &u32, actions: &mut Vec<()>) {
-            actions.push(());
-        }
-        fn next_state(&self, state: &u32, (): ()) -> Option<u32> {
-            Some((state + 1) % 1_000_000)
-        }
-    }
-    let chain = Exact::new(Chain);
-    let outcome = Search::new(&chain)
+    let ring = Exact::new(Ring(1_000_000));
+    let outcome = Search::new(&ring)
         .claim(Claim::infinitely_often("begins again", |state| *state == 0))
         .claim(Claim::eventually("never", |_| false))
         .run()

@@ -2,6 +2,7 @@
 
 use crate::systems::graph::{Graph, has, set};
 use crate::systems::lanes::{Lanes, Taken};
+use crate::systems::plane::Plane;
 use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{
     DEADLOCK, Error, Exact, Path, Search, StopWhen, Strategy, System, Unfinished, Verdict, Walk,
@@ -136,29 +137,6 @@ fn walks_stay_within_the_boundary_and_do_not_go_beyond_a_stop() {
         let stats = &outcome.stats;
         assert_eq!(stats.outside + stats.stopped, 1000);
         assert!(stats.outside > 0 && stats.stopped > 0);
-    }
-}
-
-/// Counts for ever, in two directions.
-struct Plane;
-
-impl Model for Plane {
-    type State = (u32, u32);
-    type Action = bool;
-    fn init_states(&self) -> Vec<(u32, u32)> {
-        vec![(0, 0)]
-    }
-    fn actions(&self, _: &(u32, u32), actions: &mut Vec<bool>) {
-        actions.extend([false, true]);
-    }
-    fn next_state(&self, (x, y): &(u32, u32), up: bool) -> Option<(u32, u32)> {
-        Some(if up { (*x, y + 1) } else { (x + 1, *y) })
-    }
-    fn properties(&self) -> Vec<Property<Self>> {
-        vec![
-            Property::always("true", |_, _| true),
-            Property::always("not (1, 1)", |_, state| *state != (1, 1)),
-        ]
     }
 }
 

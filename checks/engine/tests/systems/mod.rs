@@ -4,6 +4,8 @@
 pub mod graph;
 pub mod lanes;
 pub mod padded;
+pub mod plane;
 pub mod register;
+pub mod ring;
 pub mod spin;
 pub mod two_phase_commit;

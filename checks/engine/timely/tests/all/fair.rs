@@ -2,6 +2,7 @@
 
 use crate::same::same;
 use crate::systems::graph::{Graph, has};
+use crate::systems::ring::Ring;
 use crate::systems::two_phase_commit::TwoPhaseCommit;
 use glock_engine::{Claim, Error, Fairness, Limits, PackedModel, Search, Unfinished, Verdict};
 use glock_engine_timely::{DistributedSearch, Placement};
@@ -184,44 +185,4 @@ fn a_component_too_large_for_one_worker_leaves_it_unknown() {
     assert_eq!(scarce.verdict("ends"), Some(&Verdict::Unknown(too_large)));
     let said = too_large.to_string();
     assert!(said.contains("2048 states"), "{said}");
-}
-
-/// So many states, each with a step to the next one.
-struct Ring(u32);
-
-impl stateright::Model for Ring {
-    type State = u32;
-    type Action = ();
-
-    fn init_states(&self) -> Vec<u32> {
-        vec![0]
-    }
-
-    fn actions(&self, _: &u32, actions: &mut Vec<()>) {
-        actions.push(());
-    }
-
-    fn next_state(&self, at: &u32, (): ()) -> Option<u32> {
-        Some((at + 1) % self.0)
-    }
-}
-
-impl PackedModel for Ring {
-    type Coverage = ();
-
-    fn words(&self) -> usize {
-        1
-    }
-
-    fn pack(&self, at: &u32, out: &mut [u64]) {
-        out[0] = u64::from(*at);
-    }
-
-    fn unpack(&self, words: &[u64]) -> u32 {
-        words[0] as u32
-    }
-
-    fn is_finished(&self, _: &u32) -> bool {
-        false
-    }
 }
