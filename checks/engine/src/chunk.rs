@@ -165,14 +165,14 @@ impl<S: System> Chunk<S> {
         let mut outside = 0;
         let mut count = self.count;
         let label = |action: &ActionOf<S>| S::REPACKS.then(|| action.clone());
-        system.depart(batch, store, index);
+        system.depart(batch, store, index, state);
         system.expand(state, coverage, label, &mut |action, next| {
             if !model.within_boundary(&next) {
                 outside += 1;
                 return;
             }
             edges += 1;
-            let hash = system.encode_next(batch, store, index, state, action.as_ref(), next);
+            let hash = system.encode_next(batch, store, state, action.as_ref(), next);
             if S::Store::AT_ONCE {
                 let candidate = Candidate { hash, at: count };
                 let equal = |known| store.equals(known, batch, count as usize);

@@ -1,5 +1,8 @@
 //! What may be claimed of a system beyond its states: that something can, or will, happen.
 
+use crate::outcome::Error;
+use crate::system::System;
+
 /// How many groups of steps there can be.
 pub const MAX_GROUPS: usize = 64;
 
@@ -168,9 +171,17 @@ impl<'a, T> Claim<'a, T> {
         Self::new(name, Goal::LeadsTo(Box::new(from), Box::new(to)))
     }
 
-    /// Can it be decided where states that a symmetry exchanges are stored as one?
-    pub(crate) fn respects_symmetry(&self) -> bool {
-        matches!(self.goal, Goal::CanReach(_))
+    /// Can it be decided of a system: are its states kept, and no others stored as one with them that
+    /// a symmetry exchanges, or does that not matter?
+    pub(crate) fn can_be_decided<S: System>(&self, system: &S) -> Result<(), Error> {
+        let claim = self.name;
+        if !S::KEEPS_STATES {
+            return Err(Error::StatesNotKept { claim });
+        }
+        match system.symmetric() && !matches!(self.goal, Goal::CanReach(_)) {
+            true => Err(Error::Symmetric { claim }),
+            false => Ok(()),
+        }
     }
 
     /// Claims it of the runs that are fair in this sense only. Without it, of all maximal ones.

@@ -178,16 +178,20 @@ where
     }
 
     #[inline]
+    fn depart(&self, batch: &mut K::Batch, store: &K, index: u32, state: &M::State) {
+        store.depart(batch, index, state);
+    }
+
+    #[inline]
     fn encode_next(
         &self,
         batch: &mut K::Batch,
         store: &K,
-        index: u32,
-        state: &M::State,
+        _state: &M::State,
         _action: Option<&M::Action>,
         next: Cow<'_, M::State>,
     ) -> u32 {
-        store.push_next(batch, index, state, next.into_owned())
+        store.push_next(batch, next.into_owned())
     }
 
     fn expand<L>(

@@ -23,10 +23,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use stateright::Model;
 
 use crate::outcome::Unfinished;
-use crate::store::{Index, Store};
-use crate::system::{BatchOf, System};
-use crate::table::Table;
+use crate::system::System;
 use crate::walk::chance::Chance;
+use crate::walk::states::States;
 
 /// Walks taken.
 const WALKS: u64 = 10_000;
@@ -129,9 +128,7 @@ fn layers<S: System>(system: &S, cancel: Option<&AtomicBool>) -> Result<Vec<Laye
     let model = system.model();
     let mut initial = model.init_states();
     initial.retain(|state| model.within_boundary(state));
-    let mut store = system.new_store();
-    let mut table = Table::with_capacity(1000);
-    let mut batch = BatchOf::<S>::default();
+    let mut states = States::new(system);
     let mut met: Vec<Met> = Vec::new();
     let mut taken = 0;
     for walk in 0..WALKS {
@@ -144,28 +141,18 @@ fn layers<S: System>(system: &S, cancel: Option<&AtomicBool>) -> Result<Vec<Laye
         let mut chance = Chance::new(0, walk);
         let mut state = initial[chance.below(initial.len())].clone();
         for after in 0..STEPS as u32 {
-            S::Store::clear(&mut batch);
-            let hash = system.encode(&mut batch, &store, std::borrow::Cow::Borrowed(&state));
-            match table.find(hash, |index| store.equals(index, &batch, 0)) {
-                Ok(index) => {
+            match states.insert(&state) {
+                Ok(_) => met.push(Met {
+                    after,
+                    walks: 1,
+                    last: walk,
+                }),
+                Err(index) => {
                     let met = &mut met[index as usize];
                     met.after = met.after.min(after);
                     if met.last != walk {
                         (met.last, met.walks) = (walk, met.walks + 1);
                     }
-                }
-                Err(mut vacant) => {
-                    if store.len() == table.capacity() {
-                        table.grow(2 * store.len() + 1, &store);
-                        vacant = table.vacant(hash);
-                    }
-                    table.insert(vacant, hash, store.len() as Index);
-                    store.append(&mut batch, 0);
-                    met.push(Met {
-                        after,
-                        walks: 1,
-                        last: walk,
-                    });
                 }
             }
             if system.stop_at(&state) {

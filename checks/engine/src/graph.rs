@@ -210,6 +210,16 @@ impl Graph {
     }
 }
 
+/// The group of an action.
+#[inline]
+pub(crate) fn label<S: System>(groups: &Groups<'_, S>, action: &ActionOf<S>) -> Result<u8, Error> {
+    match groups.as_ref().and_then(|groups| groups(action)) {
+        None => Ok(NO_GROUP),
+        Some(group) if group < MAX_GROUPS => Ok(group as u8),
+        Some(group) => Err(Error::Group(group)),
+    }
+}
+
 /// The bit of a group, none for the environment.
 #[inline]
 pub(crate) fn bit(group: u8) -> u64 {
@@ -282,12 +292,10 @@ impl<S: System> Chunk<S> {
         let mut coverage = S::Coverage::default();
         let mut too_large = None;
         let label = |action: &ActionOf<S>| {
-            let label = match groups.as_ref().and_then(|groups| groups(action)) {
-                None => Ok(NO_GROUP),
-                Some(group) if group < MAX_GROUPS => Ok(group as u8),
-                Some(group) => Err(group),
-            };
-            (label, S::REPACKS.then(|| action.clone()))
+            (
+                label::<S>(groups, action),
+                S::REPACKS.then(|| action.clone()),
+            )
         };
         let Explored { store, table, .. } = explored;
         for index in range.clone() {
@@ -296,13 +304,13 @@ impl<S: System> Chunk<S> {
                     stopped.push(index);
                     return;
                 }
-                system.depart(batch, store, index);
+                system.depart(batch, store, index, state);
                 system.expand(state, &mut coverage, label, &mut |(label, action), next| {
                     if model.within_boundary(&next) {
                         let action = action.as_ref();
-                        system.encode_next(batch, store, index, state, action, next);
-                        labels.push(label.unwrap_or_else(|group| {
-                            too_large = Some(group);
+                        system.encode_next(batch, store, state, action, next);
+                        labels.push(label.unwrap_or_else(|why| {
+                            too_large = Some(why);
                             NO_GROUP
                         }));
                     }
@@ -310,8 +318,8 @@ impl<S: System> Chunk<S> {
             });
             ends.push(labels.len() as u64);
         }
-        if let Some(group) = too_large {
-            return Err(Error::Group(group));
+        if let Some(why) = too_large {
+            return Err(why);
         }
         hashes.extend((0..labels.len()).map(|at| store.candidate_hash(batch, at)));
         Self::find_twins(store, batch, hashes, twins, fresh);

@@ -234,8 +234,6 @@ impl<A: Actor, H: Hash + PartialEq> Default for PartsStore<A, H> {
 /// The numbers of a state's parts, with which those of its successors are compared first.
 #[derive(Debug, Default)]
 struct Guesses {
-    /// The state whose they are.
-    of: Option<Index>,
     actors: Vec<u32>,
     rest: Option<Rest>,
     /// In the order in which the network of that state is gone through.
@@ -590,7 +588,6 @@ impl<A: Actor, H: Clone + Hash + PartialEq> PartsStore<A, H> {
     /// Turns to the successors of this stored state.
     fn guess_from(&self, guesses: &mut Guesses, index: Index, state: &ActorModelState<A, H>) {
         let mut record = self.record(index);
-        guesses.of = Some(index);
         guesses.actors.clear();
         let actors = record.next();
         guesses
@@ -672,7 +669,6 @@ where
     fn clear(batch: &mut Self::Batch) {
         batch.candidates.clear();
         batch.records.clear();
-        batch.guesses.of = None;
     }
 
     fn batch_bytes(batch: &Self::Batch) -> usize {
@@ -776,16 +772,11 @@ where
         self.push_guessed(batch, state)
     }
 
-    fn push_next(
-        &self,
-        batch: &mut Self::Batch,
-        index: u32,
-        state: &ActorModelState<A, H>,
-        next: ActorModelState<A, H>,
-    ) -> u32 {
-        if batch.guesses.of != Some(index) {
-            self.guess_from(&mut batch.guesses, index, state);
-        }
+    fn depart(&self, batch: &mut Self::Batch, index: u32, state: &ActorModelState<A, H>) {
+        self.guess_from(&mut batch.guesses, index, state);
+    }
+
+    fn push_next(&self, batch: &mut Self::Batch, next: ActorModelState<A, H>) -> u32 {
         self.push_guessed(batch, next)
     }
 }
@@ -934,7 +925,8 @@ mod tests {
                 for next in stored.iter().chain(&others) {
                     PartsStore::clear(&mut batch);
                     let plain = store.push(&mut batch, next.clone());
-                    let guessed = store.push_next(&mut batch, index as u32, state, next.clone());
+                    store.depart(&mut batch, index as u32, state);
+                    let guessed = store.push_next(&mut batch, next.clone());
                     prop_assert_eq!(plain, guessed);
                     prop_assert!(store.same(&batch, 0, 1));
                     for (i, state) in stored.iter().enumerate() {

@@ -214,13 +214,9 @@ impl<'a, S: System> Search<'a, S> {
         let properties = Properties::of(self.system)?;
         let eventually = properties.claims(self.system);
         let claims: Vec<_> = eventually.iter().chain(&self.claims).collect();
-        if let (false, Some(claim)) = (S::KEEPS_STATES, claims.first()) {
-            return Err(Error::StatesNotKept { claim: claim.name });
-        }
-        let lost = claims.iter().find(|claim| !claim.respects_symmetry());
-        if let (true, Some(claim)) = (self.system.symmetric(), lost) {
-            return Err(Error::Symmetric { claim: claim.name });
-        }
+        claims
+            .iter()
+            .try_for_each(|claim| claim.can_be_decided(self.system))?;
         let mut run = Running {
             goal: Goal::new(&self.stop_when, &properties)?,
             explored: Explored::new(self.system, properties),

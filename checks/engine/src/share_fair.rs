@@ -31,21 +31,8 @@ pub fn eventually<'a, S: System>(
     claims: &[Claim<'_, StateOf<S>>],
 ) -> Result<Vec<Claim<'a, StateOf<S>>>, Error> {
     let eventually = Properties::of(system)?.claims(system);
-    let names = eventually
-        .iter()
-        .map(|claim| (claim.name, claim.respects_symmetry()))
-        .chain(
-            claims
-                .iter()
-                .map(|claim| (claim.name, claim.respects_symmetry())),
-        );
-    for (claim, respects_symmetry) in names {
-        if !S::KEEPS_STATES {
-            return Err(Error::StatesNotKept { claim });
-        }
-        if system.symmetric() && !respects_symmetry {
-            return Err(Error::Symmetric { claim });
-        }
+    for claim in eventually.iter().chain(claims) {
+        claim.can_be_decided(system)?;
     }
     Ok(eventually)
 }

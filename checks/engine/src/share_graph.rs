@@ -4,8 +4,8 @@
 use stateright::Model;
 
 use crate::bits::Bits;
-use crate::claim::{Claim, Goal, MAX_GROUPS};
-use crate::graph::NO_GROUP;
+use crate::claim::{Claim, Goal};
+use crate::graph::{NO_GROUP, label};
 use crate::mobile::{Mobile, owner};
 use crate::outcome::{Error, Trap, Unfinished, Verdict};
 use crate::referee::Referee;
@@ -165,11 +165,7 @@ impl<S: System<Store: Mobile>> Share<'_, S> {
         let mut coverage = S::Coverage::default();
         let mut batch = BatchOf::<S>::default();
         let mut fault = Ok(());
-        let label = |action: &ActionOf<S>| match groups.as_ref().and_then(|groups| groups(action)) {
-            None => Ok(NO_GROUP),
-            Some(group) if group < MAX_GROUPS => Ok(group as u8),
-            Some(group) => Err(Error::Group(group)),
-        };
+        let label = |action: &ActionOf<S>| label::<S>(groups, action);
         for source in states {
             S::Store::clear(&mut batch);
             let mut at = 0;

@@ -473,9 +473,13 @@ pub trait Keeps<T>: Store + Default {
     /// Adds a candidate, and returns its hash.
     fn push(&self, batch: &mut Self::Batch, state: T) -> u32;
 
-    /// As [`push`](Self::push), for a successor `next` of `state`, which is stored under this number.
-    fn push_next(&self, batch: &mut Self::Batch, index: u32, state: &T, next: T) -> u32 {
-        let _ = (index, state);
+    /// Turns to the successors of a state, which is stored under this number.
+    fn depart(&self, batch: &mut Self::Batch, index: u32, state: &T) {
+        let _ = (batch, index, state);
+    }
+
+    /// As [`push`](Self::push), for a successor of the state that was [turned to](Self::depart) last.
+    fn push_next(&self, batch: &mut Self::Batch, next: T) -> u32 {
         self.push(batch, next)
     }
 }

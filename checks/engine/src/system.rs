@@ -59,23 +59,29 @@ pub trait System: Sync {
         state: Cow<'_, StateOf<Self>>,
     ) -> u32;
 
-    /// Turns to the successors of a stored state, which are going to be added to a batch.
-    fn depart(&self, batch: &mut <Self::Store as Store>::Batch, store: &Self::Store, index: u32) {
-        let _ = (batch, store, index);
-    }
-
-    /// As [`encode`](Self::encode), for the state `next` that `action` leads to from `state`, which is
-    /// stored under this number and was [turned to](Self::depart) last. The action is there if [`REPACKS`](Self::REPACKS).
-    fn encode_next(
+    /// Turns to the successors of a state, which is stored under this number: they are going to be added
+    /// to a batch.
+    fn depart(
         &self,
         batch: &mut <Self::Store as Store>::Batch,
         store: &Self::Store,
         index: u32,
         state: &StateOf<Self>,
+    ) {
+        let _ = (batch, store, index, state);
+    }
+
+    /// As [`encode`](Self::encode), for the state `next` that `action` leads to from `state`, which was
+    /// [turned to](Self::depart) last. The action is there if [`REPACKS`](Self::REPACKS).
+    fn encode_next(
+        &self,
+        batch: &mut <Self::Store as Store>::Batch,
+        store: &Self::Store,
+        state: &StateOf<Self>,
         action: Option<&ActionOf<Self>>,
         next: Cow<'_, StateOf<Self>>,
     ) -> u32 {
-        let _ = (index, state, action);
+        let _ = (state, action);
         self.encode(batch, store, next)
     }
 
@@ -159,7 +165,7 @@ impl<M: PackedModel> System for M {
     }
 
     #[inline]
-    fn depart(&self, batch: &mut PackedBatch, store: &PackedStore, index: u32) {
+    fn depart(&self, batch: &mut PackedBatch, store: &PackedStore, index: u32, _: &M::State) {
         batch.depart(store.words(index));
     }
 
@@ -168,7 +174,6 @@ impl<M: PackedModel> System for M {
         &self,
         batch: &mut PackedBatch,
         _store: &PackedStore,
-        _index: u32,
         state: &M::State,
         action: Option<&M::Action>,
         next: Cow<'_, M::State>,

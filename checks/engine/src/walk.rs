@@ -10,7 +10,7 @@
 
 pub(crate) mod chance;
 mod shrink;
-mod states;
+pub(crate) mod states;
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -7,15 +7,15 @@ use crate::system::{BatchOf, StateOf, System};
 use crate::table::Table;
 
 /// Different states, numbered in the order in which they came.
-pub(super) struct States<'a, S: System> {
-    pub(super) system: &'a S,
-    pub(super) store: S::Store,
+pub(crate) struct States<'a, S: System> {
+    pub(crate) system: &'a S,
+    pub(crate) store: S::Store,
     table: Table,
     batch: BatchOf<S>,
 }
 
 impl<'a, S: System> States<'a, S> {
-    pub(super) fn new(system: &'a S) -> Self {
+    pub(crate) fn new(system: &'a S) -> Self {
         Self {
             system,
             store: system.new_store(),
@@ -24,11 +24,11 @@ impl<'a, S: System> States<'a, S> {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.store.len()
     }
 
-    pub(super) fn find(&mut self, state: &StateOf<S>) -> Option<Index> {
+    pub(crate) fn find(&mut self, state: &StateOf<S>) -> Option<Index> {
         let Self { store, batch, .. } = self;
         S::Store::clear(batch);
         let hash = self.system.encode(batch, store, Cow::Borrowed(state));
@@ -37,7 +37,7 @@ impl<'a, S: System> States<'a, S> {
     }
 
     /// Adds a state; `Err` with its number if it was there.
-    pub(super) fn insert(&mut self, state: &StateOf<S>) -> Result<Index, Index> {
+    pub(crate) fn insert(&mut self, state: &StateOf<S>) -> Result<Index, Index> {
         if self.len() == self.table.capacity() {
             self.table.grow(2 * self.len(), &self.store);
         }
@@ -55,7 +55,7 @@ impl<'a, S: System> States<'a, S> {
         }
     }
 
-    pub(super) fn get(&self, index: Index) -> StateOf<S> {
+    pub(crate) fn get(&self, index: Index) -> StateOf<S> {
         self.system.with_state(&self.store, index, Clone::clone)
     }
 }

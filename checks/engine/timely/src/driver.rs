@@ -16,7 +16,7 @@ use crate::reach::Decided;
 use crate::wire::{Broken, Kind, Letter, Wire};
 
 /// States expanded between two looks at what has arrived.
-const CHUNK: u32 = 256;
+pub(crate) const CHUNK: u32 = 256;
 
 /// Bytes of states in a letter that is not the last of its step.
 pub(crate) const LETTER: usize = 1 << 14;
@@ -39,6 +39,16 @@ pub(crate) struct Terms<'a> {
 impl Terms<'_> {
     fn elapsed(&self) -> Duration {
         self.before + self.started.elapsed()
+    }
+
+    /// Whether somebody wishes an end, or the time is over.
+    pub(crate) fn interruption(&self) -> Option<Unfinished> {
+        if self.cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+            return Some(Unfinished::Cancelled);
+        }
+        let over = |limit| self.started.elapsed() >= limit;
+        let over = self.limits.time.is_some_and(over);
+        over.then_some(Unfinished::Time)
     }
 }
 
@@ -352,12 +362,11 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
     /// Looks up from the work.
     pub(crate) fn may_go_on(&mut self) -> Option<Unfinished> {
         let Terms {
-            limits,
-            cancel,
             started,
             report,
             reported,
             before,
+            ..
         } = &mut self.terms;
         if let Some((interval, report)) = report
             && reported.elapsed() >= *interval
@@ -374,16 +383,13 @@ impl<'a, 'l, S: System<Store: Mobile>> Driver<'a, 'l, S> {
             });
             *reported = Instant::now();
         }
-        if cancel.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
-            return Some(Unfinished::Cancelled);
-        }
-        if limits.time.is_some_and(|limit| started.elapsed() >= limit) {
-            return Some(Unfinished::Time);
-        }
         let states = self.share.states();
         // More than that in one share is more than that in all.
-        let beyond = limits.states.is_some_and(|limit| states > limit);
-        beyond.then_some(Unfinished::States)
+        let beyond = |limit| states > limit;
+        let beyond = self.terms.limits.states.is_some_and(beyond);
+        self.terms
+            .interruption()
+            .or(beyond.then_some(Unfinished::States))
     }
 
     /// After all agreed to stop: counts what was not expanded and, after a limit on size, evaluates

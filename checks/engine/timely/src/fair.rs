@@ -28,8 +28,8 @@ use glock_engine::share::{
 };
 use glock_engine::{Claim, Mobile, Parcel, StateOf, System, Unfinished};
 
-use crate::driver::{Driver, Halt, LETTER, from_note, to_note};
-use crate::reach::{CHUNK, Decided, Fault, Looked, Steps};
+use crate::driver::{CHUNK, Driver, Halt, LETTER, from_note, to_note};
+use crate::reach::{Decided, Fault, Looked, Steps};
 use crate::wire::{Broken, Kind, Letter};
 
 /// The worker that looks at what remains.
@@ -344,7 +344,7 @@ impl<'a, S: System<Store: Mobile>> Driver<'a, '_, S> {
                     next.push(state);
                 }
             };
-            for chunk in frontier.chunks(CHUNK) {
+            for chunk in frontier.chunks(CHUNK as usize) {
                 let each = |step: StepOut| {
                     step.target.into_iter().for_each(&mut reach);
                 };
@@ -432,17 +432,8 @@ impl<'a, S: System<Store: Mobile>> Driver<'a, '_, S> {
         let Some(remainder) = self.gather_up(quest, &forward, left, distances)? else {
             return self.looked(None);
         };
-        let (limit, cancel) = (self.terms.limits.time, self.terms.cancel);
-        let started = self.terms.started;
-        let may_go_on = || {
-            if cancel.is_some_and(|flag| flag.load(std::sync::atomic::Ordering::Relaxed)) {
-                return Err(Unfinished::Cancelled);
-            }
-            match limit.is_some_and(|limit| started.elapsed() >= limit) {
-                true => Err(Unfinished::Time),
-                false => Ok(()),
-            }
-        };
+        let terms = &self.terms;
+        let may_go_on = || terms.interruption().map_or(Ok(()), Err);
         let looked = remainder.round(quest.claim, &may_go_on);
         self.looked(Some(looked))
     }

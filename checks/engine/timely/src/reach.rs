@@ -10,7 +10,7 @@ use glock_engine::share::{
 use glock_engine::{Claim, Error, Mobile, Parcel, StateOf, System, Unfinished};
 use serde::{Deserialize, Serialize};
 
-use crate::driver::{Driver, Halt, LETTER, from_note, to_note};
+use crate::driver::{CHUNK, Driver, Halt, LETTER, from_note, to_note};
 use crate::wire::{Broken, Kind, Letter};
 
 /// What all workers know of a claim.
@@ -59,9 +59,6 @@ impl From<Fault> for Error {
     }
 }
 
-/// States expanded between two looks at what has arrived.
-pub(crate) const CHUNK: usize = 256;
-
 impl<S: System<Store: Mobile>> Driver<'_, '_, S> {
     /// The steps between states; or why they cannot be stored.
     pub(crate) fn steps(
@@ -77,7 +74,7 @@ impl<S: System<Store: Mobile>> Driver<'_, '_, S> {
         let mut why = None;
         let mut next = 0;
         while next < states && fault.is_none() && why.is_none() {
-            let end = states.min(next + CHUNK as u32);
+            let end = states.min(next + CHUNK);
             let me = self.wire.worker();
             let each = |step: StepOut| {
                 if let Some(runs) = &mut runs {
