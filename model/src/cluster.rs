@@ -21,8 +21,10 @@ use crate::symmetry::Symmetry;
 use crate::task::Status;
 use std::fmt;
 
+mod collapse;
 mod layout;
 mod packing;
+pub use collapse::{Collapsed, Joint, Listener};
 use layout::Layout;
 
 /// What is left of the environment's budgets.
@@ -383,37 +385,44 @@ impl Cluster {
     /// Actions that may be enabled, in a fixed order.
     fn for_each_candidate(&self, state: &State, f: &mut impl FnMut(Action)) {
         for task in 0..self.scenario.tasks.len() {
-            let n = self.scenario.node_of(task);
-            if state.nodes[n].tasks[task].status == Status::Idle {
-                f(Action::Start { task: task as u8 });
-                continue;
-            }
-            for choice in 0..state.nodes[n].task_choices(&self.ctx(n), task) {
-                f(Action::Task {
-                    task: task as u8,
-                    choice,
-                });
-            }
+            self.for_each_of_task(state, task, f);
         }
         for node in 0..self.scenario.nodes {
             for file in 0..self.scenario.files.len() as u8 {
-                let glock = &state.nodes[node as usize].glocks[file as usize];
-                let channel = &state.channels[node as usize][file as usize];
-                if !glock.is_at_rest() {
-                    f(Action::Worker { node, file });
-                }
-                if channel.request.is_some() {
-                    f(Action::Server { node, file });
-                }
-                if channel.first().is_some() {
-                    f(Action::Deliver { node, file });
-                }
-                if self.scenario.hold_time && glock.hold_may_expire() {
-                    f(Action::Expire { node, file });
-                }
+                self.for_each_of_glock(state, node, file, f);
             }
         }
         self.for_each_environment(state, f);
+    }
+
+    fn for_each_of_task(&self, state: &State, task: usize, f: &mut impl FnMut(Action)) {
+        let n = self.scenario.node_of(task);
+        if state.nodes[n].tasks[task].status == Status::Idle {
+            return f(Action::Start { task: task as u8 });
+        }
+        for choice in 0..state.nodes[n].task_choices(&self.ctx(n), task) {
+            f(Action::Task {
+                task: task as u8,
+                choice,
+            });
+        }
+    }
+
+    fn for_each_of_glock(&self, state: &State, node: u8, file: u8, f: &mut impl FnMut(Action)) {
+        let glock = &state.nodes[node as usize].glocks[file as usize];
+        let channel = &state.channels[node as usize][file as usize];
+        if !glock.is_at_rest() {
+            f(Action::Worker { node, file });
+        }
+        if channel.request.is_some() {
+            f(Action::Server { node, file });
+        }
+        if channel.first().is_some() {
+            f(Action::Deliver { node, file });
+        }
+        if self.scenario.hold_time && glock.hold_may_expire() {
+            f(Action::Expire { node, file });
+        }
     }
 
     fn for_each_environment(&self, state: &State, f: &mut impl FnMut(Action)) {
@@ -604,9 +613,19 @@ impl Cluster {
 
     /// Is every operation over? Threads of the environment may never have begun.
     pub fn is_finished(&self, state: &State) -> bool {
-        self.scenario.tasks.iter().enumerate().all(|(t, spec)| {
-            let task = &state.nodes[self.scenario.node_of(t)].tasks[t];
-            task.finished() || (spec.environment && task.status == Status::Idle)
+        let nodes = &state.nodes[..self.scenario.nodes as usize];
+        let mut nodes = nodes.iter().enumerate();
+        nodes.all(|(n, node)| self.has_finished(n, node))
+    }
+
+    /// Is every operation on this node over?
+    fn has_finished(&self, n: usize, node: &Node) -> bool {
+        let mut tasks = self.scenario.tasks.iter().enumerate();
+        tasks.all(|(t, spec)| {
+            let task = &node.tasks[t];
+            self.scenario.node_of(t) != n
+                || task.finished()
+                || (spec.environment && task.status == Status::Idle)
         })
     }
 

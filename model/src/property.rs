@@ -7,9 +7,11 @@
 
 use crate::cluster::{Cluster, State};
 use crate::glock::{Glock, Stage};
+use crate::lockspace::Resource;
 use crate::mode::Mode;
+use crate::node::Node;
 use crate::program::NqFlags;
-use crate::scenario::Page;
+use crate::scenario::{MAX_FILES, Page};
 use crate::task::{Status, wrong};
 use crate::waits;
 
@@ -238,20 +240,10 @@ impl Property {
 /// The properties violated in a state, as a set of [`Property::bit`]s. The same as
 /// asking each, but faster.
 pub fn violated(cluster: &Cluster, state: &State) -> u64 {
-    let mut bits = 0;
-    let wrong = wrong_bits(cluster, state);
-    if wrong != 0 {
-        for property in Property::SAFETY {
-            if wrong & property.wrong_bit() != 0 {
-                bits |= property.bit();
-            }
-        }
-    }
-    if cluster.is_down(state) {
-        bits |= Property::NoRecursion.bit();
-    }
-    if !coherent(cluster, state) {
-        bits |= Property::Coherence.bit();
+    let nodes = 0..cluster.scenario().nodes as usize;
+    let mut bits = violated_in_lock_space(cluster, &state.resources);
+    for n in nodes {
+        bits |= violated_on_node(cluster, state, n);
     }
     if waits::cycle(cluster, state).is_some() {
         bits |= Property::NoDeadlock.bit();
@@ -259,10 +251,45 @@ pub fn violated(cluster: &Cluster, state: &State) -> u64 {
     bits
 }
 
+/// Of these, those that the node alone violates. Nothing else of the state is looked at.
+pub(crate) fn violated_on_node(cluster: &Cluster, state: &State, n: usize) -> u64 {
+    let mut bits = 0;
+    let node = &state.nodes[n];
+    let wrong = wrong_on_node(cluster, node, n);
+    if wrong != 0 {
+        for property in Property::SAFETY {
+            if wrong & property.wrong_bit() != 0 {
+                bits |= property.bit();
+            }
+        }
+    }
+    if node.is_down() {
+        bits |= Property::NoRecursion.bit();
+    }
+    if !is_coherent(cluster, node) {
+        bits |= Property::Coherence.bit();
+    }
+    bits
+}
+
+/// Of these, those that the lock space alone violates.
+pub(crate) fn violated_in_lock_space(cluster: &Cluster, resources: &[Resource; MAX_FILES]) -> u64 {
+    match nodes_agree(cluster, resources) {
+        true => 0,
+        false => Property::Coherence.bit(),
+    }
+}
+
 fn wrong_bits(cluster: &Cluster, state: &State) -> u8 {
+    let nodes = state.nodes.iter().enumerate();
+    nodes.fold(0, |all, (n, node)| all | wrong_on_node(cluster, node, n))
+}
+
+fn wrong_on_node(cluster: &Cluster, node: &Node, n: usize) -> u8 {
     let scenario = cluster.scenario();
     (0..scenario.tasks.len())
-        .map(|t| &state.nodes[scenario.node_of(t)].tasks[t])
+        .filter(|&t| scenario.node_of(t) == n)
+        .map(|t| &node.tasks[t])
         // What an operation returns counts when it returns; what it does to a file
         // or through a stale mapping counts at once.
         .map(|t| {
@@ -277,20 +304,26 @@ fn wrong_bits(cluster: &Cluster, state: &State) -> u8 {
 
 /// P1 to P3.
 fn coherent(cluster: &Cluster, state: &State) -> bool {
+    let nodes = &state.nodes[..cluster.scenario().nodes as usize];
+    nodes_agree(cluster, &state.resources) && nodes.iter().all(|node| is_coherent(cluster, node))
+}
+
+/// P1: what the lock space has granted goes together.
+fn nodes_agree(cluster: &Cluster, resources: &[Resource; MAX_FILES]) -> bool {
     let scenario = cluster.scenario();
-    let nodes = scenario.nodes as usize;
-    (0..scenario.files.len()).all(|f| {
-        let locks = &state.resources[f].locks[..nodes];
-        let nodes_agree = locks
-            .iter()
-            .enumerate()
-            .all(|(n, a)| locks[..n].iter().all(|b| a.granted.compatible(b.granted)));
-        let pages = scenario.files[f].pages as usize;
-        nodes_agree
-            && (0..nodes).all(|n| {
-                let node = &state.nodes[n];
-                node_coherent(&node.glocks[f], &node.pages[f][..pages])
-            })
+    resources[..scenario.files.len()].iter().all(|resource| {
+        let locks = &resource.locks[..scenario.nodes as usize];
+        let mut all = locks.iter().enumerate();
+        all.all(|(n, a)| locks[..n].iter().all(|b| a.granted.compatible(b.granted)))
+    })
+}
+
+/// P2 and P3.
+fn is_coherent(cluster: &Cluster, node: &Node) -> bool {
+    let files = &cluster.scenario().files;
+    files.iter().enumerate().all(|(f, spec)| {
+        let pages = &node.pages[f][..spec.pages as usize];
+        node_coherent(&node.glocks[f], pages)
     })
 }
 

@@ -10,6 +10,7 @@
 
 use crate::cluster::{Cluster, State};
 use crate::glock::{Holder, Stage};
+use crate::lockspace::{Resource, Waiting};
 use crate::mode::Mode;
 use crate::node::{Ctx, Node};
 use crate::program::{Entry, MayGrant, NqFlags, Op};
@@ -122,15 +123,104 @@ pub fn cycle(cluster: &Cluster, state: &State) -> Option<Vec<Waiter>> {
 
 /// Every cycle goes through a task that sleeps in the kernel: in `gfs2_glock_nq`, in a
 /// fault handler for i_rwsem, or in a fault that somebody else serves.
-fn somebody_sleeps(cluster: &Cluster, state: &State) -> bool {
-    let scenario = cluster.scenario();
-    (0..scenario.tasks.len()).any(|t| {
-        let task = &state.nodes[scenario.node_of(t)].tasks[t];
-        let at = || cluster.program().code[task.nested_pc as usize].op;
-        task.wait != Wait::No
-            || task.fault == Fault::Handler && at() == Op::InodeLock
-            || task.fault == Fault::Begin && waits_for_server(cluster, state, t).is_some()
-    })
+pub(crate) fn somebody_sleeps(cluster: &Cluster, state: &State) -> bool {
+    (0..cluster.scenario().tasks.len()).any(|t| sleeps(cluster, state, t))
+}
+
+fn sleeps(cluster: &Cluster, state: &State, t: usize) -> bool {
+    let task = &state.nodes[cluster.scenario().node_of(t)].tasks[t];
+    let at = || cluster.program().code[task.nested_pc as usize].op;
+    task.wait != Wait::No
+        || task.fault == Fault::Handler && at() == Op::InodeLock
+        || task.fault == Fault::Begin && waits_for_server(cluster, state, t).is_some()
+}
+
+/// What one node adds to the graph, whatever the others and the lock space do. There is
+/// no such thing under a design with weak holders: who waits for one depends on whether
+/// anybody may still ask for the file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct View {
+    node: u8,
+    /// Does one of its tasks sleep ([`cycle`])?
+    pub(crate) sleeps: bool,
+    /// Whom its tasks and the work on its glocks wait for.
+    edges: [u32; COUNT],
+    /// Files it has asked the lock space for.
+    asked: u8,
+    /// Per file, whom somebody waits for who needs the file.
+    owners: [u32; MAX_FILES],
+}
+
+impl View {
+    /// That of a node. Of the state only this node and the messages from it and to it are
+    /// looked at.
+    pub(crate) fn of(cluster: &Cluster, state: &State, n: usize) -> View {
+        debug_assert!(!cluster.program().has_weak_holders());
+        let scenario = cluster.scenario();
+        let mut builder = Builder {
+            cluster,
+            state,
+            edges: [0; COUNT],
+        };
+        let tasks = || (0..scenario.tasks.len()).filter(|&t| scenario.node_of(t) == n);
+        tasks().for_each(|t| builder.task(t));
+        let mut view = View {
+            node: n as u8,
+            sleeps: tasks().any(|t| sleeps(cluster, state, t)),
+            edges: [0; COUNT],
+            asked: 0,
+            owners: [0; MAX_FILES],
+        };
+        for f in 0..scenario.files.len() {
+            let asked = state.nodes[n].glocks[f].stage == Stage::Sent;
+            view.asked |= u8::from(asked) << f;
+            if !asked {
+                builder.work(n, f);
+            }
+            // As an edge of a request, of which this node has none.
+            let me = Waiter::Request {
+                node: n as u8,
+                file: f as u8,
+            };
+            builder.owner(me, n, f);
+            view.owners[f] = std::mem::take(&mut builder.edges[me.index()]);
+        }
+        view.edges = builder.edges;
+        view
+    }
+}
+
+/// Is there a cycle of waits between these nodes, which are all, and the lock space?
+pub(crate) fn is_cyclic(views: &[&View], resources: &[Resource]) -> bool {
+    let mut edges = [0; COUNT];
+    for view in views {
+        for (all, own) in edges.iter_mut().zip(view.edges) {
+            *all |= own;
+        }
+        for (f, resource) in resources.iter().enumerate() {
+            let node = view.node;
+            let file = f as u8;
+            let Some(mode) = queued(resource, node as usize) else {
+                continue;
+            };
+            let me = Waiter::Request { node, file }.index();
+            if view.asked >> f & 1 == 1 {
+                edges[Waiter::Work { node, file }.index()] |= 1 << me;
+            }
+            for other in views {
+                if other.node != node
+                    && !resource.locks[other.node as usize].granted.compatible(mode)
+                {
+                    edges[me] |= other.owners[f];
+                }
+            }
+            for w in ahead_of(resource, node as usize) {
+                let node = w.node;
+                edges[me] |= 1 << Waiter::Request { node, file }.index();
+            }
+        }
+    }
+    Graph { edges }.left() != 0
 }
 
 impl Graph {
@@ -154,8 +244,15 @@ impl Graph {
         })
     }
 
-    /// A cycle, found by taking away whoever waits for nobody that is left.
+    /// A cycle, if there is one.
     fn cycle(&self) -> Option<Vec<Waiter>> {
+        let left = self.left();
+        (left != 0).then(|| self.walk(left))
+    }
+
+    /// Those who wait on one another: who is left when again and again whoever waits for
+    /// nobody that is left has been taken away.
+    fn left(&self) -> u32 {
         let mut left: u32 = 0;
         for (i, &e) in self.edges.iter().enumerate() {
             if e != 0 {
@@ -173,11 +270,10 @@ impl Graph {
                 }
             }
             if kept == left {
-                break;
+                return left;
             }
             left = kept;
         }
-        (left != 0).then(|| self.walk(left))
     }
 
     /// Everybody in `left` waits for somebody in `left`: walk until one comes twice.
@@ -227,7 +323,7 @@ impl Builder<'_> {
         let may_ask = |m: usize| {
             let tasks = &self.state.nodes[m].tasks;
             let here = |t: &usize| scenario.node_of(*t) == m;
-            let queued = self.queued(m, file);
+            let queued = queued(&self.state.resources[file], m);
             (0..scenario.tasks.len())
                 .filter(here)
                 .any(|t| tasks[t].status != Status::Done)
@@ -438,7 +534,7 @@ impl Builder<'_> {
     }
 
     fn add_request_edge(&mut self, me: Waiter, n: usize, file: usize) {
-        if self.queued(n, file).is_some() {
+        if queued(&self.state.resources[file], n).is_some() {
             self.add(
                 me,
                 Waiter::Request {
@@ -449,42 +545,23 @@ impl Builder<'_> {
         }
     }
 
-    /// The mode a node's queued request wants.
-    fn queued(&self, n: usize, file: usize) -> Option<Mode> {
-        let r = &self.state.resources[file];
-        let mut all = r.convert.as_slice().iter().chain(r.wait.as_slice());
-        all.find(|w| w.node as usize == n).map(|w| w.mode)
-    }
-
     /// A request queued at the lock space: for owners of conflicting modes, and for
     /// everybody queued before it.
     fn request(&mut self, n: usize, file: usize) {
-        let Some(mode) = self.queued(n, file) else {
+        let r = &self.state.resources[file];
+        let Some(mode) = queued(r, n) else {
             return;
         };
         let me = Waiter::Request {
             node: n as u8,
             file: file as u8,
         };
-        let r = &self.state.resources[file];
         for m in (0..self.cluster.scenario().nodes as usize).filter(|&m| m != n) {
             if !r.locks[m].granted.compatible(mode) {
                 self.owner(me, m, file);
             }
         }
-        let converting = r.convert.as_slice();
-        let ahead = match converting.iter().position(|w| w.node as usize == n) {
-            Some(i) => converting[..i].len(),
-            None => {
-                converting.len()
-                    + r.wait
-                        .as_slice()
-                        .iter()
-                        .take_while(|w| w.node as usize != n)
-                        .count()
-            }
-        };
-        for w in converting.iter().chain(r.wait.as_slice()).take(ahead) {
+        for w in ahead_of(r, n) {
             self.add(
                 me,
                 Waiter::Request {
@@ -515,6 +592,23 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// Everybody who waits for a file, in the order in which they are served.
+fn in_queue(resource: &Resource) -> impl Iterator<Item = &Waiting> {
+    let Resource { convert, wait, .. } = resource;
+    convert.as_slice().iter().chain(wait.as_slice())
+}
+
+/// The mode a node's queued request wants.
+fn queued(resource: &Resource, n: usize) -> Option<Mode> {
+    let mut all = in_queue(resource);
+    all.find(|w| w.node as usize == n).map(|w| w.mode)
+}
+
+/// Those queued before the request of a node.
+fn ahead_of(resource: &Resource, n: usize) -> impl Iterator<Item = &Waiting> {
+    in_queue(resource).take_while(move |w| w.node as usize != n)
 }
 
 /// The task that serves the fault another one waits in.

@@ -95,6 +95,55 @@ impl Cluster {
         state
     }
 
+    /// The shapes of what a node has, with the messages from it and to it.
+    pub(super) fn measured_node(&self, n: usize) -> Vec<Shape> {
+        let mut measurer = Measurer::new(&self.blank);
+        self.code_node_alone(&mut measurer, n);
+        measurer.shapes
+    }
+
+    /// Packs what a node has, with the messages from it and to it; of all other nodes there
+    /// must be none.
+    ///
+    /// # Panics
+    /// As [`Cluster::pack`].
+    pub(super) fn pack_node(&self, n: usize, shapes: &[Shape], state: &State, out: &mut [u64]) {
+        let mut writer = Writer::new(state, shapes, out);
+        self.code_node_alone(&mut writer, n);
+        writer.finish();
+    }
+
+    /// As [`Cluster::pack_node`], where `words` are those of `before`.
+    pub(super) fn repack_node(
+        &self,
+        n: usize,
+        shapes: &[Shape],
+        before: &State,
+        state: &State,
+        words: &mut [u64],
+    ) {
+        let mut rewriter = Rewriter::new(before, state, shapes, words);
+        self.code_node_alone(&mut rewriter, n);
+        rewriter.finish();
+    }
+
+    /// The state in which there is only what [`Cluster::pack_node`] has packed.
+    pub(super) fn unpack_node(&self, n: usize, shapes: &[Shape], words: &[u64]) -> State {
+        let mut state = self.blank;
+        self.code_node_alone(&mut Reader::new(words, shapes, &mut state), n);
+        state
+    }
+
+    #[inline(always)]
+    fn code_node_alone<C: Coder<State>>(&self, c: &mut C, n: usize) {
+        self.code_node(c, n, &self.layout.nodes[n]);
+        if self.is_dlm() {
+            for f in 0..self.scenario.files.len() {
+                self.code_channels(c, f, None);
+            }
+        }
+    }
+
     /// The shapes of all parts of a state.
     pub(super) fn measured(&self) -> Vec<Shape> {
         let mut measurer = Measurer::new(&self.blank);
@@ -116,6 +165,7 @@ impl Cluster {
         }
         if self.is_dlm() {
             for f in 0..s.files.len() {
+                self.code_channels(c, f, only);
                 self.code_lock_space(c, f, only);
             }
         }
@@ -131,9 +181,9 @@ impl Cluster {
         );
     }
 
-    /// The lock space for a file, and the messages about it.
+    /// The messages about a file.
     #[inline(always)]
-    fn code_lock_space<C: Coder<State>>(&self, c: &mut C, f: usize, only: Option<usize>) {
+    fn code_channels<C: Coder<State>>(&self, c: &mut C, f: usize, only: Option<usize>) {
         let nodes = self.layout.nodes.len();
         c.section(
             1,
@@ -158,6 +208,12 @@ impl Cluster {
                 );
             },
         );
+    }
+
+    /// The lock space for a file.
+    #[inline(always)]
+    fn code_lock_space<C: Coder<State>>(&self, c: &mut C, f: usize, only: Option<usize>) {
+        let nodes = self.layout.nodes.len();
         c.section(
             1,
             |before, now| only.is_some() || before.resources[f] == now.resources[f],
