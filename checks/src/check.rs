@@ -1,6 +1,6 @@
 //! One cell: a design under a scenario, explored.
 
-use crate::checked::Checked;
+use crate::checked::{Checked, CheckedJoint};
 use crate::coverage::{Coverage, SourceLine, lines};
 use crate::history::Walk;
 use crate::shared::{self, Crew};
@@ -8,7 +8,7 @@ use glock_engine::{
     Checkpoint, Claim, Compact, DEADLOCK, Fairness, Limits, Outcome, Persist, Progress, Search,
     Stats, System, Unfinished,
 };
-use glock_model::cluster::{Action, Cluster, State, Unfit};
+use glock_model::cluster::{Action, Cluster, Collapsed, Joint, State, Unfit};
 use glock_model::program::Program;
 use glock_model::property::{Kind, Property};
 use glock_model::scenario::Scenario;
@@ -149,6 +149,9 @@ pub struct Options<'a> {
     pub symmetry: bool,
     /// Save the search; for a single cell.
     pub saving: Option<Saving<'a>>,
+    /// Store every state whole, and work out each of its steps anew, instead of by its parts
+    /// ([`Collapsed`]): slower, and to be compared with.
+    pub whole: bool,
     /// Have workers share the search, one cell at a time, instead of [`threads`](Self::threads).
     /// Not together with [`compact`](Self::compact); in several processes for a single cell.
     pub crew: Option<&'a Crew>,
@@ -400,21 +403,55 @@ fn searched(
     }
     let checked = Checked(cluster);
     let outcome = match options.compact {
-        None => search(&checked, cluster, options, progress),
-        Some(seed) => search(&Compact::new(&checked, seed), cluster, options, progress),
+        Some(seed) => {
+            let system = Compact::new(&checked, seed);
+            search(&system, cluster, whole_is_over(cluster), options, progress)
+        }
+        None if !goes_in_parts(cluster, options) => {
+            search(&checked, cluster, whole_is_over(cluster), options, progress)
+        }
+        None => in_parts(Collapsed::new(cluster), options, progress),
     };
     Ok((outcome.map_err(engine)?, None))
 }
 
+/// Whether states can be searched by their parts: not if another state is stored in place of each,
+/// and not if they are to be known to another search.
+fn goes_in_parts(cluster: &Cluster, options: &Options<'_>) -> bool {
+    !cluster.packs_by_representative() && options.saving.is_none() && !options.whole
+}
+
+/// What the engine says of a cluster in parts; where there is no room for the numbers of the parts,
+/// of one that has room.
+fn in_parts(
+    collapsed: Collapsed<'_>,
+    options: &Options<'_>,
+    mut progress: impl FnMut(&Progress),
+) -> Result<Outcome<State, Action, Coverage>, glock_engine::Error> {
+    let cluster = collapsed.cluster();
+    let is_over = |joint: &Joint| {
+        collapsed.is_finished(*joint)
+            || collapsed.is_down(*joint)
+            || collapsed.is_out_of_time(*joint)
+    };
+    let system = CheckedJoint(&collapsed);
+    let outcome = search(&system, cluster, is_over, options, &mut progress);
+    match collapsed.is_full() {
+        true => in_parts(Collapsed::wide(cluster), options, progress),
+        false => Ok(outcome?.map_states(|joint| collapsed.state(joint))),
+    }
+}
+
 /// What the engine says, however the states are stored.
-fn search<S>(
+fn search<S, T>(
     system: &S,
     cluster: &Cluster,
+    is_over: impl Fn(&T) -> bool + Copy + Send + Sync,
     options: &Options<'_>,
     progress: impl FnMut(&Progress),
-) -> Result<Outcome<State, Action, Coverage>, glock_engine::Error>
+) -> Result<Outcome<T, Action, Coverage>, glock_engine::Error>
 where
-    S: System<Model: Model<State = State, Action = Action>, Coverage = Coverage, Store: Persist>,
+    S: System<Model: Model<State = T, Action = Action>, Coverage = Coverage, Store: Persist>,
 {
     let mut search = Search::new(system)
         .limits(options.limits)
@@ -428,7 +465,7 @@ where
     }
     for property in Property::PROGRESS {
         if options.asks(property) {
-            search = search.claim(claim(property, cluster));
+            search = search.claim(claim(property, is_over));
         }
     }
     if let Some(saving) = options.saving {
@@ -461,19 +498,24 @@ fn by_representative(cluster: Cluster, options: &Options<'_>) -> Result<Cluster,
     }
 }
 
-/// A property about progress as the engine has it. A kernel BUG ends all calls: that it must not
-/// happen is another property.
-pub(crate) fn claim(property: Property, cluster: &Cluster) -> Claim<'_, State> {
-    let over = |state: &State| {
-        cluster.is_finished(state) || cluster.is_down(state) || cluster.is_out_of_time(state)
-    };
+/// A property about progress as the engine has it, given in which states every call is over.
+pub(crate) fn claim<'a, T>(
+    property: Property,
+    is_over: impl Fn(&T) -> bool + Send + Sync + 'a,
+) -> Claim<'a, T> {
     match property {
-        Property::Finishes => Claim::eventually(property.name(), over).under(Fairness::Weak),
+        Property::Finishes => Claim::eventually(property.name(), is_over).under(Fairness::Weak),
         Property::FinishesStrongly => {
-            Claim::eventually(property.name(), over).under(Fairness::Strong)
+            Claim::eventually(property.name(), is_over).under(Fairness::Strong)
         }
-        _ => Claim::can_reach(property.name(), over),
+        _ => Claim::can_reach(property.name(), is_over),
     }
+}
+
+/// Whether every call is over in a state. A kernel BUG ends all calls: that it must not happen is
+/// another property.
+pub(crate) fn whole_is_over(cluster: &Cluster) -> impl Fn(&State) -> bool + Copy {
+    |state| cluster.is_finished(state) || cluster.is_down(state) || cluster.is_out_of_time(state)
 }
 
 /// The engine's verdict on a property. Two things are a deadlock: a cycle of waits, which the model
@@ -514,5 +556,34 @@ fn judge(
         (None, None) => Verdict::Holds {
             states: outcome.stats.states,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    /// Where the numbers of parts turn out to be too large for their place, the search begins anew
+    /// with more room, and nobody sees.
+    #[test]
+    fn a_search_that_runs_out_of_numbers_begins_anew_with_more_room() {
+        let catalog = Catalog::builtin();
+        let scenario = catalog.scenario("race-direct-read").expect("it is there");
+        let design = catalog.design("restart-hack").expect("it is there");
+        let cluster = fit(&design.program, &scenario).expect("the two go together");
+        let options = Options {
+            progress: &[Property::CanFinish],
+            ..Options::default()
+        };
+        let searched = |collapsed| {
+            let outcome = in_parts(collapsed, &options, |_| ()).expect("it is sound");
+            (outcome.properties, outcome.stats.levels, outcome.unfinished)
+        };
+        let tight = Collapsed::in_bits(&cluster, 4, 1);
+        let outcome = searched(Collapsed::new(&cluster));
+        assert_eq!(searched(tight), outcome);
+        assert_eq!(searched(Collapsed::wide(&cluster)), outcome);
+        assert!(outcome.2.is_none() && outcome.1.len() > 10);
     }
 }

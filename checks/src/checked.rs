@@ -1,8 +1,8 @@
 //! The cluster as the engine wants it.
 
-use crate::coverage::Coverage;
+use crate::coverage::{Coverage, Recorder};
 use glock_engine::PackedModel;
-use glock_model::cluster::{Action, Cluster, State};
+use glock_model::cluster::{Action, Cluster, Collapsed, Joint, Listener, State};
 use glock_model::property;
 use stateright::{Model, Property};
 
@@ -121,5 +121,150 @@ impl PackedModel for Checked<'_> {
     /// After a kernel BUG nothing moves any more: that is a crash, not a deadlock.
     fn stop_at(&self, state: &State) -> bool {
         self.0.is_down(state)
+    }
+}
+
+/// A cluster whose states are [`Joint`]s, with its coverage: the same as [`Checked`] and the faster
+/// the more states there are.
+#[derive(Clone, Copy)]
+pub struct CheckedJoint<'a>(pub &'a Collapsed<'a>);
+
+impl Model for CheckedJoint<'_> {
+    type State = Joint;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<Joint> {
+        self.0.initial_states()
+    }
+
+    fn actions(&self, joint: &Joint, actions: &mut Vec<Action>) {
+        let coverage = &mut Coverage::default();
+        self.successors(joint, coverage, &mut |action, _| actions.push(action));
+    }
+
+    fn next_state(&self, joint: &Joint, wanted: Action) -> Option<Joint> {
+        let mut found = None;
+        let coverage = &mut Coverage::default();
+        self.successors(joint, coverage, &mut |action, next| {
+            if action == wanted {
+                found = Some(*next);
+            }
+        });
+        found
+    }
+
+    /// As those of [`Checked`].
+    fn properties(&self) -> Vec<Property<Self>> {
+        property::Property::SAFETY
+            .iter()
+            .zip(joint_conditions())
+            .map(|(property, condition)| Property {
+                expectation: stateright::Expectation::Always,
+                name: property.name(),
+                condition,
+            })
+            .collect()
+    }
+}
+
+type JointCondition<'a> = fn(&CheckedJoint<'a>, &Joint) -> bool;
+
+fn joint_conditions<'a>() -> [JointCondition<'a>; property::Property::SAFETY.len()] {
+    fn holds<'a, const P: usize>() -> JointCondition<'a> {
+        |checked, joint| checked.0.violated(*joint) & property::Property::SAFETY[P].bit() == 0
+    }
+    [
+        holds::<0>(),
+        holds::<1>(),
+        holds::<2>(),
+        holds::<3>(),
+        holds::<4>(),
+        holds::<5>(),
+        holds::<6>(),
+        holds::<7>(),
+        holds::<8>(),
+        holds::<9>(),
+    ]
+}
+
+impl PackedModel for CheckedJoint<'_> {
+    type Coverage = Coverage;
+
+    fn words(&self) -> usize {
+        self.0.words()
+    }
+
+    #[inline]
+    fn pack(&self, joint: &Joint, out: &mut [u64]) {
+        self.0.pack(*joint, out);
+    }
+
+    #[inline]
+    fn unpack(&self, words: &[u64]) -> Joint {
+        self.0.unpack(words)
+    }
+
+    #[inline]
+    fn successors(
+        &self,
+        joint: &Joint,
+        coverage: &mut Coverage,
+        visit: &mut impl FnMut(Action, &Joint),
+    ) {
+        let mut hears = Hears {
+            cluster: self.0.cluster(),
+            coverage,
+            recorder: None,
+        };
+        self.0
+            .successors(*joint, &mut hears, &mut |action, next| visit(action, &next));
+    }
+
+    fn is_finished(&self, joint: &Joint) -> bool {
+        self.0.is_finished(*joint) || self.0.is_out_of_time(*joint)
+    }
+
+    #[inline]
+    fn violated(&self, joint: &Joint, _: &[Property<Self>]) -> u64 {
+        self.0.violated(*joint)
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    /// Nor is there a point in going on when there is no room for the numbers.
+    #[inline]
+    fn stop_at(&self, joint: &Joint) -> bool {
+        self.0.is_down(*joint) || self.0.is_full()
+    }
+}
+
+/// Records what there is to hear. Most of the time there is nothing.
+struct Hears<'a> {
+    cluster: &'a Cluster,
+    coverage: &'a mut Coverage,
+    recorder: Option<Recorder>,
+}
+
+impl Listener for Hears<'_> {
+    type Sink = Recorder;
+
+    fn sink(&mut self) -> &mut Recorder {
+        self.recorder
+            .get_or_insert_with(|| self.coverage.recorder())
+    }
+
+    fn taken(&mut self, action: Action, next: &State) {
+        let cluster = self.cluster;
+        self.sink().taken(cluster, action, next);
+    }
+}
+
+impl Drop for Hears<'_> {
+    fn drop(&mut self) {
+        if let Some(recorder) = self.recorder.take() {
+            self.coverage.keep(recorder);
+        }
     }
 }

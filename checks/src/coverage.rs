@@ -294,6 +294,13 @@ impl Sink for &Recorder {
     }
 }
 
+impl Sink for Recorder {
+    #[inline]
+    fn event(&mut self, event: Event) {
+        (&*self).event(event);
+    }
+}
+
 impl Recorder {
     /// The step under way was taken and led to `next`.
     #[inline]

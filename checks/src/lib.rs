@@ -40,7 +40,7 @@ mod walks;
 
 pub use catalog::Catalog;
 pub use check::{CheckError, Judged, Options, Report, Saving, Verdict, check};
-pub use checked::Checked;
+pub use checked::{Checked, CheckedJoint};
 pub use coverage::{Coverage, Occurrence, SourceLine, lines};
 pub use estimate::{Estimate, Need, SampleOptions, estimate};
 pub use history::Walk;

@@ -1,6 +1,6 @@
 //! A search that workers share, in this process or in several.
 
-use crate::check::{Options, REPORT_EVERY, claim, identity};
+use crate::check::{Options, REPORT_EVERY, claim, identity, whole_is_over};
 use crate::checked::Checked;
 use crate::coverage::Coverage;
 use crate::mistake::Mistake;
@@ -117,7 +117,7 @@ pub(crate) fn search(
         search = search.groups(|&action| cluster.mover(action));
     }
     for &property in options.progress {
-        search = search.claim(claim(property, cluster));
+        search = search.claim(claim(property, whole_is_over(cluster)));
     }
     if let Some(saving) = options.saving {
         search = search.checkpoint(saving.checkpoint(identity(cluster, None)));

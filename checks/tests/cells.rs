@@ -1,8 +1,10 @@
 //! What a report of a cell claims, and what it does not.
 
+use glock::known::ask;
 use glock::{Catalog, Checked, Matrix, Occurrence, Options, Report, Verdict, check};
 use glock_engine::{Limits, PackedModel, Unfinished};
 use glock_model::cluster::Cluster;
+use glock_model::known::KnownAnswers;
 use glock_model::program::Op;
 use glock_model::property::{self, Property};
 use glock_model::scenario::Scenario;
@@ -307,4 +309,41 @@ fn the_bits_and_the_conditions_of_the_properties_agree() {
         violations > 0,
         "a test that never sees a violation shows nothing"
     );
+}
+
+/// What is explored by the parts of its states is reported as if it were explored whole: the same
+/// counts, the same histories, the same lines and occurrences.
+#[test]
+fn a_report_is_the_same_for_whole_states_and_for_their_parts() {
+    let known = KnownAnswers::builtin().unwrap();
+    let cases = known.entries.iter().flat_map(|entry| &entry.cases);
+    let answers = cases.flat_map(|case| [&case.before, &case.after]);
+    let mut compared = 0;
+    for answer in answers.filter(|answer| answer.states < 6000) {
+        let told = |whole, threads| {
+            let options = Options {
+                progress: &Property::PROGRESS,
+                whole,
+                threads,
+                ..Options::default()
+            };
+            let report = ask(answer, &options).unwrap().report;
+            let verdicts: Vec<_> = report.judged.iter().map(|j| j.verdict.clone()).collect();
+            let coverage = serde_json::to_string(&report.coverage).unwrap();
+            let stats = report.stats;
+            (
+                verdicts,
+                coverage,
+                stats.levels,
+                stats.edges,
+                stats.terminal,
+            )
+        };
+        let name = format!("{} under {}", answer.scenario, answer.design);
+        let whole = told(true, 1);
+        assert_eq!(told(false, 1), whole, "{name}");
+        assert_eq!(told(false, 2), whole, "{name}");
+        compared += 1;
+    }
+    assert!(compared > 100, "{compared}");
 }

@@ -184,6 +184,12 @@ pub trait PackedModel: Model<State: Clone, Action: Clone> + Sync {
         mask(sometimes, |property| (property.condition)(self, state))
     }
 
+    /// Memory that the model has come to need in this search, in bytes: for what it found out and keeps,
+    /// so as not to work it out again. It counts for [`Limits::memory_bytes`](crate::Limits).
+    fn bytes(&self) -> usize {
+        0
+    }
+
     /// Whether the search is not to go beyond `state`. Such a state is neither terminal nor a
     /// deadlock. What lies only behind it is not explored, so every verdict is about runs that end
     /// there, and claims do not judge runs that come there at all: for

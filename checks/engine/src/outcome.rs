@@ -65,6 +65,21 @@ impl<T, A> Lasso<T, A> {
     }
 }
 
+impl<T, A> Path<T, A> {
+    /// The same run of states in another form.
+    pub fn map_states<U>(self, mut form: impl FnMut(T) -> U) -> Path<U, A> {
+        Path {
+            initial: form(self.initial),
+            steps: mapped(self.steps, form),
+        }
+    }
+}
+
+fn mapped<T, A, U>(steps: Vec<(A, T)>, mut form: impl FnMut(T) -> U) -> Vec<(A, U)> {
+    let steps = steps.into_iter();
+    steps.map(|(action, state)| (action, form(state))).collect()
+}
+
 /// A lasso of a system.
 pub(crate) type LassoOf<S> = Lasso<StateOf<S>, ActionOf<S>>;
 
@@ -199,6 +214,27 @@ impl<T, A> Verdict<T, A> {
     }
 }
 
+impl<T, A> Verdict<T, A> {
+    /// The same verdict, its states in another form.
+    fn map_states<U>(self, mut form: impl FnMut(T) -> U) -> Verdict<U, A> {
+        match self {
+            Self::Holds => Verdict::Holds,
+            Self::Nowhere => Verdict::Nowhere,
+            Self::Unknown(why) => Verdict::Unknown(why),
+            Self::Violated(path) => Verdict::Violated(path.map_states(form)),
+            Self::Found(path) => Verdict::Found(path.map_states(form)),
+            Self::Never(lasso) => Verdict::Never(Lasso {
+                stem: lasso.stem.map_states(&mut form),
+                cycle: mapped(lasso.cycle, form),
+            }),
+            Self::Trapped(trap) => Verdict::Trapped(Trap {
+                path: trap.path.map_states(form),
+                states: trap.states,
+            }),
+        }
+    }
+}
+
 /// A property and what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged<T, A> {
@@ -288,6 +324,26 @@ impl<T, A, C> Outcome<T, A, C> {
             .iter()
             .find(|judged| judged.name == name)
             .map(|judged| &judged.verdict)
+    }
+}
+
+impl<T, A, C> Outcome<T, A, C> {
+    /// The same outcome, its states in another form: for a model that is explored in a form of its
+    /// states that nobody wants to read. Different states must have different forms.
+    pub fn map_states<U>(self, mut form: impl FnMut(T) -> U) -> Outcome<U, A, C> {
+        let properties = self.properties.into_iter().map(|judged| Judged {
+            name: judged.name,
+            expectation: judged.expectation,
+            verdict: judged.verdict.map_states(&mut form),
+        });
+        Outcome {
+            properties: properties.collect(),
+            stats: self.stats,
+            coverage: self.coverage,
+            unfinished: self.unfinished,
+            omission: self.omission,
+            unsaved: self.unsaved,
+        }
     }
 }
 

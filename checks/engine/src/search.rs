@@ -504,7 +504,7 @@ impl<S: System> Running<'_, S> {
             memory_bytes,
             ..
         } = self.limits;
-        let buffer_bytes = self.buffer_bytes;
+        let buffer_bytes = self.buffer_bytes + self.system.bytes();
         let parent = parents(chunk.range.start, &chunk.ends);
         self.explored
             .store_fresh(&mut chunk.batch, &chunk.fresh, parent, |explored| {
@@ -517,8 +517,10 @@ impl<S: System> Running<'_, S> {
     }
 
     fn bytes(&self) -> usize {
-        let counted =
-            self.explored.bytes_without_table() + self.explored.table.bytes() + self.buffer_bytes;
+        let counted = self.explored.bytes_without_table()
+            + self.explored.table.bytes()
+            + self.buffer_bytes
+            + self.system.bytes();
         self.heap
             .as_ref()
             .map_or(counted, |heap| counted.max(heap.grown()))

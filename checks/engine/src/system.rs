@@ -127,6 +127,11 @@ pub trait System: Sync {
     fn symmetric(&self) -> bool {
         false
     }
+
+    /// Memory that the model has come to need, in bytes; see [`PackedModel::bytes`].
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 impl<M: PackedModel> System for M {
@@ -240,5 +245,9 @@ impl<M: PackedModel> System for M {
 
     fn symmetric(&self) -> bool {
         PackedModel::symmetric(self)
+    }
+
+    fn bytes(&self) -> usize {
+        PackedModel::bytes(self)
     }
 }
