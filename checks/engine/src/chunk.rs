@@ -6,7 +6,7 @@ use std::ops::Range;
 use stateright::Model;
 
 use crate::ahead::Ahead;
-use crate::explored::{Explored, Found, NOBODY, Place, Properties};
+use crate::explored::{Explored, Found, Known, NOBODY, Place, Properties};
 use crate::recent::{Recent, Successors};
 use crate::store::{Index, Store};
 use crate::system::{ActionOf, BatchOf, StateOf, System};
@@ -32,6 +32,8 @@ pub(crate) struct Chunk<S: System> {
     pub(crate) found: Found,
     pub(crate) coverage: S::Coverage,
     pub(crate) tally: Tally,
+    /// The states of the range, if they were [copied](Chunk::copy).
+    copied: Option<S::Store>,
 }
 
 /// What is counted while states are expanded.
@@ -55,6 +57,7 @@ impl<S: System> Default for Chunk<S> {
             found: Found::default(),
             coverage: S::Coverage::default(),
             tally: Tally::default(),
+            copied: None,
         }
     }
 }
@@ -75,6 +78,34 @@ impl<S: System> Chunk<S> {
         S::Store::batch_bytes(&self.batch)
             + self.ends.capacity() * size_of::<u32>()
             + self.fresh.capacity() * size_of::<Candidate>()
+            + self.copied.as_ref().map_or(0, Store::bytes)
+    }
+
+    /// Takes copies of its states, so that they can be expanded while the store grows.
+    pub(crate) fn copy(&mut self, system: &S, store: &S::Store) {
+        let copied = self.copied.get_or_insert_with(|| system.new_store());
+        copied.copy(store, self.range.clone());
+    }
+
+    /// As [`expand`](Self::expand), of the states that were copied. `known` was known some time before
+    /// this chunk is taken over.
+    pub(crate) fn expand_copied(
+        &mut self,
+        system: &S,
+        (properties, always, sometimes): (&Properties<S::Model>, u64, u64),
+        recent: &mut Recent,
+    ) {
+        let copied = self.copied.take().expect("its states were copied");
+        let known = Known {
+            store: &copied,
+            first: self.range.start,
+            table: None,
+            properties,
+            always,
+            sometimes,
+        };
+        self.expand(system, &known, recent);
+        self.copied = Some(copied);
     }
 
     /// Adds a state that is nobody's successor.
@@ -87,10 +118,10 @@ impl<S: System> Chunk<S> {
     }
 
     /// Evaluates the properties in every state of the range.
-    pub(crate) fn look(&mut self, system: &S, explored: &Explored<S>) {
+    pub(crate) fn look(&mut self, system: &S, known: &Known<'_, S>) {
         for index in self.range.clone() {
-            system.with_state(&explored.store, index, |state| {
-                self.judge(system, explored, index, state);
+            system.with_state(known.store, index - known.first, |state| {
+                self.judge(system, known, index, state);
             });
         }
     }
@@ -98,13 +129,14 @@ impl<S: System> Chunk<S> {
     /// Evaluates the properties in every state of the range, and collects all successors.
     ///
     /// What the thread met lately came from states before these.
-    pub(crate) fn expand(&mut self, system: &S, explored: &Explored<S>, recent: &mut Recent) {
+    pub(crate) fn expand(&mut self, system: &S, known: &Known<'_, S>, recent: &mut Recent) {
         for index in self.range.clone() {
-            system.with_state(&explored.store, index, |state| {
-                self.judge(system, explored, index, state);
+            let at = index - known.first;
+            system.with_state(known.store, at, |state| {
+                self.judge(system, known, index, state);
                 if system.stop_at(state) {
                     self.tally.stopped += 1;
-                } else if !self.collect(system, explored, recent, index, state) {
+                } else if !self.collect(system, known, recent, at, state) {
                     self.tally.terminal += 1;
                     match system.deadlocked(state) {
                         Some(true) => self.found.note(Place::Deadlock, index),
@@ -117,21 +149,20 @@ impl<S: System> Chunk<S> {
         }
         if !S::Store::AT_ONCE {
             let successors = Successors {
-                first: self.range.start,
+                first: self.range.start - known.first,
                 ends: &self.ends,
             };
-            explored
+            known
                 .store
                 .sift(&self.batch, successors, recent, &mut self.fresh);
         }
     }
 
     #[inline]
-    fn judge(&mut self, system: &S, explored: &Explored<S>, index: Index, state: &StateOf<S>) {
+    fn judge(&mut self, system: &S, known: &Known<'_, S>, index: Index, state: &StateOf<S>) {
         let Properties {
             always, sometimes, ..
-        } = &explored.properties;
-        let known = &explored.found;
+        } = known.properties;
         let violated = system.violated(state, always) & !(self.found.always | known.always);
         let reached = system.reached(state, sometimes) & !(self.found.sometimes | known.sometimes);
         for i in ones(violated) {
@@ -142,12 +173,13 @@ impl<S: System> Chunk<S> {
         }
     }
 
-    /// Adds the successors of a state to the candidates; false if it has none.
+    /// Adds the successors of a state, which has this number in the store at hand, to the candidates;
+    /// false if it has none.
     #[inline]
     fn collect(
         &mut self,
         system: &S,
-        explored: &Explored<S>,
+        known: &Known<'_, S>,
         recent: &mut Recent,
         index: Index,
         state: &StateOf<S>,
@@ -159,7 +191,7 @@ impl<S: System> Chunk<S> {
             ..
         } = self;
         let model = system.model();
-        let Explored { store, table, .. } = explored;
+        let &Known { store, table, .. } = known;
         let own_hash = store.hash(index);
         let mut edges = 0;
         let mut outside = 0;
@@ -178,7 +210,7 @@ impl<S: System> Chunk<S> {
                 let equal = |known| store.equals(known, batch, count as usize);
                 if hash == own_hash && equal(index)
                     || recent.met(store, batch, count as usize, candidate)
-                    || table.find(hash, equal).is_ok()
+                    || table.is_some_and(|table| table.find(hash, equal).is_ok())
                 {
                     S::Store::drop_last(batch);
                     return;

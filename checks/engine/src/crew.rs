@@ -34,26 +34,37 @@ pub(crate) fn share_out<T: Send, W: Send>(
     each: impl Fn(&mut T, &mut W) + Sync,
 ) {
     match helpers {
-        Some(helpers) if work.len() > 1 => {
-            let tools = Mutex::new(tools.iter_mut());
-            let waiting = Mutex::new(work.iter_mut());
-            let next = || waiting.lock().expect("nobody panics with it").next();
-            let take_part = || {
-                let tool = tools.lock().expect("nobody panics with it").next();
-                let tool = tool.expect("there is one for each thread");
-                while let Some(item) = next() {
-                    each(tool, item);
-                }
-            };
-            helpers.in_place_scope(|scope| {
-                for _ in 0..helpers.current_num_threads() {
-                    scope.spawn(|_| take_part());
-                }
-                take_part();
-            });
-        }
+        Some(helpers) if work.len() > 1 => share_out_beside(helpers, tools, work, each, || ()),
         _ => work.iter_mut().for_each(|item| each(&mut tools[0], item)),
     }
+}
+
+/// As [`share_out`], where this thread has something else to do first.
+pub(crate) fn share_out_beside<T: Send, W: Send, R>(
+    helpers: &ThreadPool,
+    tools: &mut [T],
+    work: &mut [W],
+    each: impl Fn(&mut T, &mut W) + Sync,
+    first: impl FnOnce() -> R,
+) -> R {
+    let tools = Mutex::new(tools.iter_mut());
+    let waiting = Mutex::new(work.iter_mut());
+    let next = || waiting.lock().expect("nobody panics with it").next();
+    let take_part = || {
+        let tool = tools.lock().expect("nobody panics with it").next();
+        let tool = tool.expect("there is one for each thread");
+        while let Some(item) = next() {
+            each(tool, item);
+        }
+    };
+    helpers.in_place_scope(|scope| {
+        for _ in 0..helpers.current_num_threads() {
+            scope.spawn(|_| take_part());
+        }
+        let result = first();
+        take_part();
+        result
+    })
 }
 
 #[cfg(test)]

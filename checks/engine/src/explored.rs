@@ -1,5 +1,7 @@
 //! What a search knows so far: the states, who found each of them, and what was seen in them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use stateright::{Expectation, Model, Property};
 
@@ -242,9 +244,22 @@ pub(crate) enum Links {
     Dropped,
 }
 
+/// What has to be known where states are expanded.
+pub(crate) struct Known<'a, S: System> {
+    pub(crate) store: &'a S::Store,
+    /// The number of the first state in that store.
+    pub(crate) first: Index,
+    /// Where successors can be looked up, if they can.
+    pub(crate) table: Option<&'a Table>,
+    pub(crate) properties: &'a Properties<S::Model>,
+    /// Properties that need not be looked at any more, as in [`Found`].
+    pub(crate) always: u64,
+    pub(crate) sometimes: u64,
+}
+
 /// Everything a search leaves behind.
 pub(crate) struct Explored<S: System> {
-    pub(crate) properties: Properties<S::Model>,
+    pub(crate) properties: Arc<Properties<S::Model>>,
     pub(crate) store: S::Store,
     pub(crate) table: Table,
     /// Stays empty if nobody [keeps](Self::links) them.
@@ -259,7 +274,7 @@ pub(crate) struct Explored<S: System> {
 impl<S: System> Explored<S> {
     pub(crate) fn new(system: &S, properties: Properties<S::Model>) -> Self {
         Self {
-            properties,
+            properties: Arc::new(properties),
             store: system.new_store(),
             table: Table::with_capacity(1000),
             parents: Blocks::new(1),
@@ -268,6 +283,18 @@ impl<S: System> Explored<S> {
             coverage: S::Coverage::default(),
             stats: Stats::default(),
             unfinished: None,
+        }
+    }
+
+    /// All of it, for whoever expands states.
+    pub(crate) fn known(&self) -> Known<'_, S> {
+        Known {
+            store: &self.store,
+            first: 0,
+            table: Some(&self.table),
+            properties: &self.properties,
+            always: self.found.always,
+            sometimes: self.found.sometimes,
         }
     }
 

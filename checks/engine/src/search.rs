@@ -17,6 +17,7 @@
 //! If anything is claimed about runs, all transitions are stored afterwards, see [`crate::graph`].
 
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -27,14 +28,14 @@ use stateright::Model;
 use crate::checkpoint::{Checkpoint, Keeper, Persist, Position};
 use crate::chunk::{Chunk, parents};
 use crate::claim::Claim;
-use crate::crew::{helpers, share_out};
+use crate::crew::{helpers, share_out, share_out_beside};
 use crate::estimate;
 use crate::explored::{Explored, Goal, Properties};
 use crate::graph::Graph;
 use crate::heap::Heap;
 use crate::lasso::Judge;
 use crate::outcome::{Error, Outcome, Unfinished, Verdict};
-use crate::pace::Pace;
+use crate::pace::{Pace, Way};
 use crate::recent::Recent;
 use crate::store::{Index, Store};
 use crate::system::{ActionOf, StateOf, System};
@@ -226,7 +227,7 @@ impl<'a, S: System> Search<'a, S> {
             progress: self.progress,
             helpers: helpers(self.threads)?,
             recent: (0..self.threads).map(|_| Recent::default()).collect(),
-            pace: Pace::default(),
+            pace: Pace::new(ways::<S>(self.threads)),
             started: Instant::now(),
             before: Duration::ZERO,
             reported: Instant::now(),
@@ -253,6 +254,17 @@ impl<'a, S: System> Search<'a, S> {
     }
 }
 
+/// How rounds can go.
+fn ways<S: System>(threads: usize) -> &'static [Way] {
+    match (threads, S::Store::COPIES) {
+        (0 | 1, _) => &[Way::Alone],
+        // With two there is nobody to look up for all who expand.
+        (2, true) => &[Way::Overlapped, Way::Alone],
+        (_, true) => &[Way::Overlapped, Way::Together, Way::Alone],
+        (_, false) => &[Way::Together, Way::Alone],
+    }
+}
+
 /// A search on its way.
 struct Running<'a, S: System> {
     explored: Explored<S>,
@@ -276,6 +288,16 @@ struct Running<'a, S: System> {
     unsaved: Option<Error>,
 }
 
+/// Gives chunks the states from a number on to expand, as long as there are any.
+fn restart<S: System>(chunks: &mut [Chunk<S>], states: Range<Index>) {
+    let mut next = states.start;
+    for chunk in chunks {
+        let end = (next as usize + CHUNK).min(states.end as usize) as Index;
+        chunk.restart(next..end);
+        next = end;
+    }
+}
+
 /// Whether to go on.
 type Flow = Result<(), Unfinished>;
 
@@ -293,6 +315,7 @@ impl<S: System> Running<'_, S> {
     /// The loop. The inner result tells why the search did not get to the end.
     fn levels(&mut self, chunks: usize, resumed: Option<Position>) -> Result<Flow, Error> {
         let mut round: Vec<_> = (0..chunks).map(|_| Chunk::default()).collect();
+        let mut other = Vec::new();
         let mut flow = Ok(());
         let mut at = match resumed {
             Some(position) => position,
@@ -314,7 +337,7 @@ impl<S: System> Running<'_, S> {
                 }
             }
             let expanded = match flow {
-                Ok(()) => self.level(&mut at, &mut round),
+                Ok(()) => self.level(&mut at, &mut round, &mut other),
                 Err(why) => return Ok(Err(self.look_at_rest(at.next, why, &mut round[0]))),
             };
             let next = at.level.end..self.explored.store.len() as Index;
@@ -394,38 +417,98 @@ impl<S: System> Running<'_, S> {
     }
 
     /// Expands the rest of a level. If it is not to the end: from which state on it did not, and
-    /// why.
+    /// why. `other` are more chunks, for rounds that overlap; there need not be any yet.
     fn level(
         &mut self,
         at: &mut Position,
-        round: &mut [Chunk<S>],
+        round: &mut Vec<Chunk<S>>,
+        other: &mut Vec<Chunk<S>>,
     ) -> Result<(), (Index, Unfinished)> {
+        // Chunks of the round that are expanded and not taken over yet.
+        let mut waiting = 0;
         while at.next < at.level.end {
-            let mut count = 0;
-            let mut next = at.next;
-            while count < round.len() && next < at.level.end {
-                let end = (next as usize + CHUNK).min(at.level.end as usize) as Index;
-                round[count].restart(next..end);
-                next = end;
-                count += 1;
-            }
-            let whole = count == round.len();
-            let (started, edges) = (Instant::now(), self.explored.stats.edges);
-            let together = count > 1 && (!whole || self.pace.together());
-            let done = match together {
-                true => self.round_together(round, count),
-                false => self.round_alone(round, count),
+            let first = round[..waiting]
+                .last()
+                .map_or(at.next, |last| last.range.end);
+            let count = (at.level.end - first).div_ceil(CHUNK as Index) as usize;
+            let whole = count >= round.len();
+            let count = count.min(round.len());
+            let way = match (whole, count) {
+                (true, _) => self.pace.way(),
+                (false, 0 | 1) => Way::Alone,
+                (false, _) if S::Store::COPIES => Way::Overlapped,
+                (false, _) => Way::Together,
             };
-            done.map_err(|(chunk, why)| (round[chunk].range.end, why))?;
-            if whole {
-                let edges = self.explored.stats.edges - edges;
-                self.pace.took(together, started.elapsed(), edges);
+            let (started, edges) = (Instant::now(), self.explored.stats.edges);
+            if way == Way::Overlapped {
+                other.resize_with(round.len(), Chunk::default);
+                restart(&mut other[..count], first..at.level.end);
+                self.round_overlapped(&mut round[..waiting], &mut other[..count])
+            } else if waiting > 0 {
+                (0..waiting).try_for_each(|i| self.absorb(&mut round[i]).map_err(|why| (i, why)))
+            } else {
+                restart(&mut round[..count], first..at.level.end);
+                match way {
+                    Way::Together => self.round_together(round, count),
+                    _ => self.round_alone(round, count),
+                }
             }
-            at.next = next;
-            self.explored.store.forget(next);
-            self.pause(at).map_err(|why| (next, why))?;
+            .map_err(|(chunk, why)| (round[chunk].range.end, why))?;
+            let overlapped = way == Way::Overlapped;
+            if whole && overlapped == (waiting > 0) {
+                let edges = self.explored.stats.edges - edges;
+                self.pace.took(way, started.elapsed(), edges);
+            }
+            let done = match (overlapped, waiting) {
+                (true, 0) => at.next,
+                (true, _) | (false, 1..) => round[waiting - 1].range.end,
+                (false, 0) => round[count - 1].range.end,
+            };
+            waiting = match overlapped {
+                true => count,
+                false => 0,
+            };
+            if overlapped {
+                std::mem::swap(round, other);
+            }
+            at.next = done;
+            self.explored.store.forget(done);
+            self.pause(at).map_err(|why| (done, why))?;
         }
         Ok(())
+    }
+
+    /// Takes over what one round's chunks gave, while the next one's are expanded. If it did not get to
+    /// the end: which is the last it took over, and why.
+    fn round_overlapped(
+        &mut self,
+        before: &mut [Chunk<S>],
+        round: &mut [Chunk<S>],
+    ) -> Result<(), (usize, Unfinished)> {
+        for chunk in &mut *round {
+            chunk.copy(self.system, &self.explored.store);
+        }
+        let chunks = before.iter().chain(&*round).map(Chunk::bytes);
+        self.buffer_bytes = chunks.chain(self.recent.iter().map(Recent::bytes)).sum();
+        let properties = Arc::clone(&self.explored.properties);
+        let (always, sometimes) = (self.explored.found.always, self.explored.found.sometimes);
+        let (system, helpers) = (self.system, self.helpers.take());
+        let mut recent = std::mem::take(&mut self.recent);
+        let done = share_out_beside(
+            helpers.as_ref().expect("somebody helps"),
+            &mut recent,
+            round,
+            |recent, chunk: &mut Chunk<S>| {
+                chunk.expand_copied(system, (&properties, always, sometimes), recent);
+            },
+            || {
+                let mut before = before.iter_mut().enumerate();
+                before.try_for_each(|(i, chunk)| self.absorb(chunk).map_err(|why| (i, why)))
+            },
+        );
+        self.helpers = helpers;
+        self.recent = recent;
+        done
     }
 
     /// Expands chunks on all threads, and then takes over what they gave. If it did not get to the end:
@@ -447,7 +530,7 @@ impl<S: System> Running<'_, S> {
             recent,
             &mut round[..count],
             |recent, chunk| {
-                chunk.expand(*system, explored, recent);
+                chunk.expand(*system, &explored.known(), recent);
                 chunk.strike_out_known(explored);
             },
         );
@@ -462,7 +545,7 @@ impl<S: System> Running<'_, S> {
         count: usize,
     ) -> Result<(), (usize, Unfinished)> {
         (0..count).try_for_each(|i| {
-            round[i].expand(self.system, &self.explored, &mut self.recent[0]);
+            round[i].expand(self.system, &self.explored.known(), &mut self.recent[0]);
             self.count_buffers(round);
             self.absorb(&mut round[i]).map_err(|why| (i, why))
         })
@@ -612,7 +695,7 @@ impl<S: System> Running<'_, S> {
             return why;
         }
         chunk.restart(first..self.explored.store.len() as Index);
-        chunk.look(self.system, &self.explored);
+        chunk.look(self.system, &self.explored.known());
         for &(place, index) in &chunk.found.first {
             self.explored.found.note(place, index);
         }

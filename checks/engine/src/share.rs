@@ -227,7 +227,7 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
             ..
         } = self;
         chunk.restart(states);
-        chunk.expand(*system, explored, recent);
+        chunk.expand(*system, &explored.known(), recent);
         if part.workers > 1 {
             let Chunk { batch, fresh, .. } = chunk;
             let store = &explored.store;
@@ -282,7 +282,7 @@ impl<'a, S: System<Store: Mobile>> Share<'a, S> {
     /// Evaluates the properties in states that will not be expanded.
     pub fn look(&mut self, states: Range<u32>) {
         self.chunk.restart(states);
-        self.chunk.look(self.system, &self.explored);
+        self.chunk.look(self.system, &self.explored.known());
         self.explored.absorb(&self.chunk);
     }
 

@@ -79,6 +79,16 @@ pub trait Store: Send + Sync {
     /// moved at most once.
     fn append(&mut self, batch: &mut Self::Batch, at: usize);
 
+    /// Whether states can be [copied](Self::copy).
+    const COPIES: bool = false;
+
+    /// Holds copies of these states of another store of the same system, numbered from 0, and no others:
+    /// they can be read while the other store grows. Only asked of stores that [copy](Self::COPIES).
+    fn copy(&mut self, other: &Self, states: Range<Index>) {
+        let _ = (other, states);
+        unreachable!("only stores that copy are asked to");
+    }
+
     /// Hints that the states before this number have been expanded and will not be asked for again,
     /// except to be compared with.
     fn forget(&mut self, before: u32) {
@@ -134,6 +144,14 @@ impl<T> Blocks<T> {
     /// Memory in use; reserved but never touched memory does not count.
     pub(crate) fn bytes(&self) -> usize {
         (self.records - (self.freed << self.shift)) * self.width * size_of::<T>()
+    }
+
+    /// Removes everything, keeping the memory of the first block.
+    pub(crate) fn clear(&mut self) {
+        self.blocks.truncate(1);
+        self.blocks.iter_mut().for_each(Vec::clear);
+        self.records = 0;
+        self.freed = 0;
     }
 
     /// Gives back the memory of records before this one, as far as whole blocks can be.
@@ -367,6 +385,20 @@ fn equal_words(one: &[u64], other: &[u64]) -> bool {
 
 impl Store for PackedStore {
     type Batch = PackedBatch;
+
+    const COPIES: bool = true;
+
+    fn copy(&mut self, other: &Self, states: Range<Index>) {
+        self.words.clear();
+        for words in other
+            .words
+            .slices(states.start as usize..states.end as usize)
+        {
+            for state in words.chunks_exact(self.words.width) {
+                self.words.push_all(state);
+            }
+        }
+    }
 
     fn clear(batch: &mut PackedBatch) {
         batch.words.clear();
