@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use stateright::Model;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::explored::{Explored, Found};
+use crate::explored::{Explored, Found, NOBODY};
 use crate::outcome::{Error, Stats};
+use crate::predecessors::Predecessors;
 use crate::store::{Blocks, Index, Store};
 use crate::system::{BatchOf, System};
 
@@ -206,7 +207,6 @@ pub(crate) fn read_blocks<T: bytemuck::Pod>(
     records: usize,
     from: &mut dyn Read,
 ) -> io::Result<()> {
-    const AT_ONCE: usize = 1 << 13;
     let width = blocks.width;
     let mut buffer = vec![T::zeroed(); AT_ONCE * width];
     let mut left = records;
@@ -219,6 +219,42 @@ pub(crate) fn read_blocks<T: bytemuck::Pod>(
         left -= now;
     }
     Ok(())
+}
+
+/// Items of an array that are written or read together.
+const AT_ONCE: usize = 1 << 13;
+
+/// Writes the predecessors of the first so many states.
+fn write_parents(parents: &Predecessors, states: usize, out: &mut dyn Write) -> io::Result<()> {
+    let mut parents = parents.iter().take(states);
+    let mut some: Vec<Index> = Vec::with_capacity(AT_ONCE);
+    loop {
+        some.clear();
+        some.extend(parents.by_ref().take(AT_ONCE));
+        match some[..] {
+            [] => return Ok(()),
+            ref some => out.write_all(bytemuck::cast_slice(some))?,
+        }
+    }
+}
+
+/// Reads those of so many states; are they such as a search may have found?
+fn read_parents(
+    parents: &mut Predecessors,
+    states: usize,
+    from: &mut dyn Read,
+) -> io::Result<bool> {
+    let mut some = vec![0; AT_ONCE];
+    let mut in_order = true;
+    for first in (0..states).step_by(AT_ONCE) {
+        let some = &mut some[..AT_ONCE.min(states - first)];
+        from.read_exact(bytemuck::cast_slice_mut(some))?;
+        for (state, &parent) in (first as Index..).zip(&*some) {
+            in_order &= parent == NOBODY || parent < state;
+            in_order = in_order && parents.push(parent).is_ok();
+        }
+    }
+    Ok(in_order)
 }
 
 type Save<'a, S> =
@@ -332,7 +368,7 @@ where
     out.write_all(MAGIC)?;
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
-    write_blocks(&explored.parents, 0..mark.states, &mut out)?;
+    write_parents(&explored.parents, mark.states, &mut out)?;
     let next = mark.position.next as usize;
     explored.store.write(mark.states, next, &mut out)?;
     let sum = out.sum.digest();
@@ -364,7 +400,7 @@ where
     let header = read_header(&mut from).map_err(io)?;
     header.check(checkpoint, explored, length, from.count)?;
     let next = header.position.next as usize;
-    read_blocks(&mut explored.parents, header.states, &mut from).map_err(io)?;
+    let in_order = read_parents(&mut explored.parents, header.states, &mut from).map_err(io)?;
     explored
         .store
         .read(header.states, next, &mut from)
@@ -383,7 +419,7 @@ where
         .table
         .grow(header.states.max(1000), &explored.store);
     let refuse = |reason| Err(checkpoint.error(reason));
-    if !explored.links_are_sound() {
+    if !in_order || !explored.links_are_sound() {
         return refuse("the predecessors of its states make no sense");
     }
     if !starts_alike(system, explored) || !steps_alike(system, explored, next) {

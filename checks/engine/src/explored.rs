@@ -10,9 +10,10 @@ use crate::chunk::{Candidate, Chunk};
 use crate::claim::Claim;
 use crate::model::Merge;
 use crate::outcome::{DEADLOCK, Error, Judged, Outcome, Stats, Unfinished, Verdict};
+use crate::predecessors::Predecessors;
 use crate::replay::{Run, replay};
 use crate::search::{OutcomeOf, StopWhen, VerdictOf};
-use crate::store::{Blocks, Index, Store};
+use crate::store::{Index, Store};
 use crate::system::{BatchOf, StateOf, System};
 use crate::table::{MAX_STATES, Table};
 
@@ -263,7 +264,7 @@ pub(crate) struct Explored<S: System> {
     pub(crate) store: S::Store,
     pub(crate) table: Table,
     /// Stays empty if nobody [keeps](Self::links) them.
-    pub(crate) parents: Blocks<Index>,
+    pub(crate) parents: Predecessors,
     pub(crate) links: Links,
     pub(crate) found: Found,
     pub(crate) coverage: S::Coverage,
@@ -277,7 +278,7 @@ impl<S: System> Explored<S> {
             properties: Arc::new(properties),
             store: system.new_store(),
             table: Table::with_capacity(1000),
-            parents: Blocks::new(1),
+            parents: Predecessors::new(),
             links: Links::Kept,
             found: Found::default(),
             coverage: S::Coverage::default(),
@@ -349,7 +350,8 @@ impl<S: System> Explored<S> {
             self.table.insert(vacant, hash, self.store.len() as Index);
             self.store.append(batch, at as usize);
             if self.links == Links::Kept {
-                self.parents.push(parent(at));
+                let in_order = self.parents.push(parent(at));
+                in_order.expect("states are expanded in order");
             }
         }
         Ok(())
@@ -392,13 +394,13 @@ impl<S: System> Explored<S> {
     /// Whether every state but the initial ones has a predecessor found before it.
     pub(crate) fn links_are_sound(&self) -> bool {
         let initial = self.stats.levels[0];
-        (0..self.store.len()).all(|index| {
-            let parent = self.parents.get(index)[0];
-            match index < initial {
+        self.parents
+            .iter()
+            .enumerate()
+            .all(|(index, parent)| match index < initial {
                 true => parent == NOBODY,
                 false => (parent as usize) < index,
-            }
-        })
+            })
     }
 
     /// The numbers of the states on the way from an initial state to this one.
@@ -406,7 +408,7 @@ impl<S: System> Explored<S> {
         let mut way = vec![index];
         let mut at = index;
         loop {
-            at = self.parents.get(at as usize)[0];
+            at = self.parents.get(at as usize);
             if at == NOBODY {
                 way.reverse();
                 return way;

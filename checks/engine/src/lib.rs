@@ -94,6 +94,7 @@ mod model;
 mod outcome;
 mod pace;
 mod parts;
+mod predecessors;
 mod recent;
 mod referee;
 mod replay;
