@@ -1,5 +1,6 @@
-//! The race on two nodes: the engine on the packed cluster beside stateright's checkers on the
-//! actors, which are the same system, and what claims about runs cost.
+//! The race on two nodes: the engine on the cluster, by the parts of its states and on whole ones,
+//! beside stateright's checkers on the actors, which are the same system, and what claims about runs
+//! cost.
 //!
 //! `cargo bench -p glock --bench race`; with `-- full` stateright searches the largest as well, which
 //! takes it minutes and gigabytes.
@@ -7,10 +8,10 @@
 #[path = "../engine/benches/support/mod.rs"]
 mod support;
 
-use glock::{Catalog, Checked, Options, check};
+use glock::{Catalog, Checked, CheckedJoint, Options, check};
 use glock_engine::Search;
 use glock_model::actors::{Actors, SystemAction, SystemState};
-use glock_model::cluster::Cluster;
+use glock_model::cluster::{Cluster, Collapsed};
 use glock_model::property::{self, Property};
 use stateright::{Checker, Model};
 use support::{Rows, Taken, asked_for, best, millions, print_machine, times, whole};
@@ -59,8 +60,15 @@ fn cluster(design: &str) -> Cluster {
 }
 
 fn compare(rows: &mut Rows, cluster: &Cluster) {
-    let (ours, outcome) = best(|| Search::new(&Checked(cluster)).run().expect("it is sound"));
+    let sound = "it is sound";
+    let (ours, (_parts, outcome)) = best(|| {
+        let parts = Collapsed::new(cluster);
+        let outcome = Search::new(&CheckedJoint(&parts)).run().expect(sound);
+        (parts, outcome)
+    });
     let (states, edges) = (outcome.stats.states, outcome.stats.edges);
+    let (whole_states, outcome) = best(|| Search::new(&Checked(cluster)).run().expect(sound));
+    assert_eq!(outcome.stats.states, states);
     let mut add = |checker: &str, taken: Taken| {
         rows.add([
             cluster.program().name.clone(),
@@ -75,6 +83,7 @@ fn compare(rows: &mut Rows, cluster: &Cluster) {
         ]);
     };
     add("ours", ours);
+    add("ours, whole states", whole_states);
     if states > FEW && !asked_for("full") {
         return;
     }

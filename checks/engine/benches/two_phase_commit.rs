@@ -83,6 +83,7 @@ fn add_growth(rows: &mut Rows, managers: u32, threads: usize, (taken, outcome): 
 fn claim_rows() -> Rows {
     Rows::new(&[
         "managers",
+        "claims",
         "safety, s",
         "claims, s",
         "claims / safety",
@@ -90,35 +91,41 @@ fn claim_rows() -> Rows {
     ])
 }
 
-/// That all can finish, and that they do if all keep moving: what it costs on top of the search.
+/// That all can finish, and that they do if all keep moving: what each costs on top of the search, and
+/// both together.
 fn add_claims(rows: &mut Rows, system: TwoPhaseCommit, managers: u32, (alone, safety): &Searched) {
     let finished = |state: &_| glock_engine::PackedModel::is_finished(&system, state);
-    let run = || {
-        Search::new(&system)
-            .groups(|action: &systems::two_phase_commit::Action| Some(action.process()))
-            .claim(Claim::can_reach("can finish", finished))
-            .claim(Claim::eventually("finishes", finished).under(Fairness::Weak))
-            .run()
-    };
-    let (taken, outcome) = best(|| run().expect("the model is sound"));
-    assert!(
-        outcome
-            .properties
-            .iter()
-            .all(|judged| judged.verdict.is_good())
-    );
-    let more = taken.seconds() - alone.seconds();
-    let bytes = outcome
-        .stats
-        .peak_bytes
-        .saturating_sub(safety.stats.peak_bytes);
-    rows.add([
-        managers.to_string(),
-        format!("{:.3}", alone.seconds()),
-        format!("{more:.3}"),
-        times(more / alone.seconds()),
-        format!("{:.1}", bytes as f64 / outcome.stats.edges as f64),
-    ]);
+    let can = || Claim::can_reach("can finish", finished);
+    let does = || Claim::eventually("finishes", finished).under(Fairness::Weak);
+    type Made<'a> = &'a dyn Fn() -> Vec<Claim<'a, systems::two_phase_commit::State>>;
+    let kinds: [(&str, Made<'_>); 3] = [
+        ("can_reach", &|| vec![can()]),
+        ("eventually", &|| vec![does()]),
+        ("both", &|| vec![can(), does()]),
+    ];
+    for (name, claims) in kinds {
+        let run = || {
+            let search = Search::new(&system)
+                .groups(|action: &systems::two_phase_commit::Action| Some(action.process()));
+            claims().into_iter().fold(search, Search::claim).run()
+        };
+        let (taken, outcome) = best(|| run().expect("the model is sound"));
+        let good = |judged: &glock_engine::Judged<_, _>| judged.verdict.is_good();
+        assert!(outcome.properties.iter().all(good));
+        let more = taken.seconds() - alone.seconds();
+        let bytes = outcome
+            .stats
+            .peak_bytes
+            .saturating_sub(safety.stats.peak_bytes);
+        rows.add([
+            managers.to_string(),
+            name.to_owned(),
+            format!("{:.3}", alone.seconds()),
+            format!("{more:.3}"),
+            times(more / alone.seconds()),
+            format!("{:.1}", bytes as f64 / outcome.stats.edges as f64),
+        ]);
+    }
 }
 
 fn peer_rows() -> Rows {
