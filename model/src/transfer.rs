@@ -51,10 +51,19 @@ impl Node {
             Op::Pin { .. } => Sub::Pin,
             _ => Sub::FaultIn,
         };
-        let nothing_to_do = match t.sub {
-            Sub::FaultIn | Sub::Pin => t.window == 0,
-            _ => t.iter_count == 0,
+        let last = ctx.scenario.files[ctx.scenario.tasks[task].file as usize].pages as usize;
+        let nothing_to_do = match self.tasks[task].sub {
+            Sub::FaultIn | Sub::Pin => self.tasks[task].window == 0,
+            Sub::FiemapPage => self.tasks[task].iter_count == 0,
+            // Of a position that the design has set wrong nothing comes right, and what is
+            // beyond the file is not there to be touched.
+            _ if self.range(ctx, task).end > last => {
+                self.tasks[task].wrong |= wrong::PLACEMENT;
+                true
+            }
+            _ => self.tasks[task].iter_count == 0,
         };
+        let t = &mut self.tasks[task];
         match t.sub {
             _ if nothing_to_do => self.builtin_done(ctx, task, self.result_so_far(task, op)),
             Sub::WriteBegin => self.enter_nested(ctx, task, Entry::IomapBegin),

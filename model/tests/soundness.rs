@@ -327,3 +327,27 @@ fn a_queue_that_may_grow_too_long_is_refused() {
     assert_eq!(refused.err(), Some(Unfit::QueueTooLong));
     assert!(Cluster::new(crowded, program("fault-in-retry")).is_ok());
 }
+
+/// A design may set the file position to wherever it likes. A transfer from there goes to the wrong
+/// place, or has no place to go to; that is its mistake, and not the end of the search.
+#[test]
+fn a_position_ahead_of_the_transfer_is_a_wrong_place() {
+    const TEXT: &str = "design ahead\n  extends base\n  \"Sets the position ahead.\"\n\n\
+        direct_read(file, iter):\n\titer.pos = iter.pos + 1\n\tgfs2_glock_nq file DF\n\
+        \tret = iomap_dio_rw file iter\n\tgfs2_glock_dq file\n\treturn ret\n\n\
+        buffered_read(file, iter):\n\titer.pos = 2\n\
+        \tret = generic_file_read_iter file iter\n\treturn ret\n\n\
+        buffered_write(file, iter):\n\tgfs2_glock_nq file EX\n\titer.pos = iter.pos + 1\n\
+        \tret = iomap_file_buffered_write file iter\n\tgfs2_glock_dq file\n\treturn ret\n";
+    let source = design::source_from_bytes("ahead.design", TEXT.as_bytes()).expect("it is text");
+    let compiled = design::compile(&source, &design::Library::builtin());
+    let program = compiled.expect("it is a design").program;
+    let mut misplaced = 0;
+    for name in SMALL {
+        let cluster = Cluster::new(scenario(name), program.clone()).expect("the two go together");
+        let found = search(&cluster, CAP);
+        assert!(found.states > 1, "{name}");
+        misplaced += usize::from(found.violated.contains_key(&Property::Placement));
+    }
+    assert!(misplaced >= 8, "{misplaced}");
+}

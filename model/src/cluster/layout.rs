@@ -7,7 +7,7 @@
 use crate::design::graph;
 use crate::node::entry_of;
 use crate::pack::{ALL, Bits, up_to};
-use crate::program::{Entry, HoldRule, MAX_FLAGS, Op, Pc, Place, Program};
+use crate::program::{Entry, HoldRule, MAX_FLAGS, Op, Pc, Place, Program, Target};
 use crate::scenario::{MAX_FILES, MAX_TASKS, OpKind, Scenario, VpageKind};
 
 /// The bits of all fields for which that depends on scenario and design.
@@ -235,6 +235,11 @@ impl TaskLayout {
             )
         };
         let length = only_if(spec.append, pages_of(scenario, spec.file as usize));
+        let jumps = does(|op| {
+            let to = Target::IterPos;
+            matches!(op, Op::Assign { to: target, .. } if target == to)
+        });
+        let jumped_to = only_if(jumps, pages_of(scenario, spec.file as usize));
         // A page of a chunk that has to be faulted in first.
         let chunks = (direct || writes) && scenario.files[spec.file as usize].chunk > 1;
         TaskLayout {
@@ -243,7 +248,7 @@ impl TaskLayout {
             pages: spec.buffer.len(),
             count,
             io_count: only_if(spec.op.is_io(), count),
-            position: only_if(spec.op.is_io(), count) | length,
+            position: only_if(spec.op.is_io(), count) | length | jumped_to,
             first: length,
             extent_moved: only_if(writes, count),
             window: only_if(does(has_window) || chunks, count),
