@@ -1,5 +1,5 @@
 //! How time and memory grow with the number of states: one race under `fault-in-retry`, with ever
-//! more for the environment to do.
+//! more for the environment to do. Whole states first; on two nodes by their parts, too.
 //!
 //! `cargo bench -p glock --bench growth` goes to some 3 million states; with `-- full` on to what
 //! fits 8 GiB.
@@ -7,10 +7,9 @@
 #[path = "../engine/benches/support/mod.rs"]
 mod support;
 
-use glock::Catalog;
-use glock::Checked;
-use glock_engine::{Limits, Search};
-use glock_model::cluster::Cluster;
+use glock::{Catalog, Checked, CheckedJoint};
+use glock_engine::{Limits, Search, Stats, Unfinished};
+use glock_model::cluster::{Cluster, Collapsed};
 use glock_model::scenario::Scenario;
 use support::{Rows, asked_for, best, millions, print_machine, whole};
 
@@ -68,7 +67,7 @@ const fn race(nodes: u8, demands: u8, reclaims: u8) -> Race {
     }
 }
 
-const SERIES: [Race; 8] = [
+const SERIES: [Race; 11] = [
     race(1, 0, 0),
     race(1, 1, 0),
     race(1, 2, 0),
@@ -77,15 +76,20 @@ const SERIES: [Race; 8] = [
     race(2, 0, 1),
     race(2, 1, 0),
     race(2, 1, 1),
+    race(2, 2, 1),
+    race(2, 2, 2),
+    race(2, 3, 2),
 ];
 
-/// The first of them that take long.
+/// The first of them that take long, and the first of which whole states do not fit.
 const LONG: usize = 5;
+const TOO_LARGE: usize = 9;
 
 fn main() {
     print_machine();
     let mut rows = Rows::new(&[
         "nodes, demands, reclaims",
+        "states are",
         "states",
         "edges",
         "depth",
@@ -100,27 +104,30 @@ fn main() {
     } else {
         LONG
     };
-    for race in &SERIES[..shown] {
-        add(&mut rows, *race);
+    for (i, &race) in SERIES[..shown].iter().enumerate() {
+        if i < TOO_LARGE {
+            add(&mut rows, race, "whole");
+        }
+    }
+    for &race in SERIES[..shown].iter().filter(|race| race.nodes > 1) {
+        add(&mut rows, race, "parts");
     }
     rows.print();
 }
 
-fn add(rows: &mut Rows, race: Race) {
+fn add(rows: &mut Rows, race: Race, form: &str) {
     let program = Catalog::builtin()
         .design(DESIGN)
         .expect("it is built in")
         .program;
     let cluster = Cluster::new(race.scenario(), program).expect("the two go together");
-    let limits = Limits {
-        memory_bytes: Some(MEMORY),
-        ..Limits::default()
+    let (taken, (stats, unfinished)) = match form {
+        "whole" => best(|| whole_states(&cluster)),
+        _ => best(|| by_parts(&cluster)),
     };
-    let run = || Search::new(&Checked(&cluster)).limits(limits).run();
-    let (taken, outcome) = best(|| run().expect("it is sound"));
-    let stats = &outcome.stats;
     rows.add([
         format!("{}, {}, {}", race.nodes, race.demands, race.reclaims),
+        form.to_owned(),
         whole(stats.states),
         whole(stats.edges),
         stats.depth.to_string(),
@@ -128,9 +135,29 @@ fn add(rows: &mut Rows, race: Race) {
         millions(stats.states as f64 / taken.seconds()),
         millions(stats.edges as f64 / taken.seconds()),
         format!("{:.1}", stats.bytes_per_state()),
-        match outcome.unfinished {
+        match unfinished {
             None => "all".to_owned(),
             Some(why) => why.to_string(),
         },
     ]);
+}
+
+const LIMITS: Limits = Limits {
+    states: None,
+    memory_bytes: Some(MEMORY),
+    time: None,
+    depth: None,
+};
+
+fn whole_states(cluster: &Cluster) -> (Stats, Option<Unfinished>) {
+    let search = Search::new(&Checked(cluster)).limits(LIMITS).run();
+    let outcome = search.expect("it is sound");
+    (outcome.stats, outcome.unfinished)
+}
+
+fn by_parts(cluster: &Cluster) -> (Stats, Option<Unfinished>) {
+    let parts = Collapsed::new(cluster);
+    let search = Search::new(&CheckedJoint(&parts)).limits(LIMITS).run();
+    let outcome = search.expect("it is sound");
+    (outcome.stats, outcome.unfinished)
 }

@@ -415,10 +415,14 @@ fn searched(
     Ok((outcome.map_err(engine)?, None))
 }
 
-/// Whether states can be searched by their parts: not if another state is stored in place of each,
-/// and not if they are to be known to another search.
+/// Whether states are searched by their parts: not if another state is stored in place of each, and not
+/// if they are to be known to another search. Of a single node hardly a state has a part in
+/// common with another one.
 fn goes_in_parts(cluster: &Cluster, options: &Options<'_>) -> bool {
-    !cluster.packs_by_representative() && options.saving.is_none() && !options.whole
+    cluster.scenario().nodes > 1
+        && !cluster.packs_by_representative()
+        && options.saving.is_none()
+        && !options.whole
 }
 
 /// What the engine says of a cluster in parts; where there is no room for the numbers of the parts,

@@ -319,7 +319,10 @@ fn a_report_is_the_same_for_whole_states_and_for_their_parts() {
     let cases = known.entries.iter().flat_map(|entry| &entry.cases);
     let answers = cases.flat_map(|case| [&case.before, &case.after]);
     let mut compared = 0;
-    for answer in answers.filter(|answer| answer.states < 6000) {
+    for answer in answers.filter(|answer| answer.states < 25_000) {
+        if scenario(&answer.scenario).nodes == 1 {
+            continue; // always whole
+        }
         let told = |whole, threads| {
             let options = Options {
                 progress: &Property::PROGRESS,
@@ -345,5 +348,5 @@ fn a_report_is_the_same_for_whole_states_and_for_their_parts() {
         assert_eq!(told(false, 2), whole, "{name}");
         compared += 1;
     }
-    assert!(compared > 100, "{compared}");
+    assert!(compared > 20, "{compared}");
 }
