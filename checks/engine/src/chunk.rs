@@ -163,8 +163,10 @@ impl<S: System> Chunk<S> {
         let Properties {
             always, sometimes, ..
         } = known.properties;
-        let violated = system.violated(state, always) & !(self.found.always | known.always);
-        let reached = system.reached(state, sometimes) & !(self.found.sometimes | known.sometimes);
+        let asked = !(self.found.always | known.always);
+        let violated = system.violated(state, always, asked) & asked;
+        let asked = !(self.found.sometimes | known.sometimes);
+        let reached = system.reached(state, sometimes, asked) & asked;
         for i in ones(violated) {
             self.found.note(Place::Always(i), index);
         }

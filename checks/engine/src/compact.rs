@@ -150,13 +150,13 @@ impl<M: PackedModel> System for Compact<'_, M> {
     }
 
     #[inline]
-    fn violated(&self, state: &M::State, always: &[Property<M>]) -> u64 {
-        System::violated(self.model, state, always)
+    fn violated(&self, state: &M::State, always: &[Property<M>], asked: u64) -> u64 {
+        System::violated(self.model, state, always, asked)
     }
 
     #[inline]
-    fn reached(&self, state: &StateOf<Self>, sometimes: &[Property<M>]) -> u64 {
-        System::reached(self.model, state, sometimes)
+    fn reached(&self, state: &StateOf<Self>, sometimes: &[Property<M>], asked: u64) -> u64 {
+        System::reached(self.model, state, sometimes, asked)
     }
 
     #[inline]

@@ -7,10 +7,13 @@ use stateright::actor::{Actor, ActorModelState};
 use stateright::{Model, Property};
 
 use crate::hashed::HashedStore;
-use crate::model::mask;
+use crate::model::mask_of;
 use crate::parts::PartsStore;
 use crate::store::{ExactStore, Keeps};
 use crate::system::System;
+
+/// Room for the actions of most states, so that it need not grow from nothing for each.
+const ACTIONS: usize = 8;
 
 /// Runs any stateright [`Model`] unchanged.
 ///
@@ -201,7 +204,7 @@ where
         label: impl Fn(&M::Action) -> L,
         visit: &mut impl FnMut(L, Cow<'_, M::State>),
     ) {
-        let mut actions = Vec::new();
+        let mut actions = Vec::with_capacity(ACTIONS);
         self.model.actions(state, &mut actions);
         for action in actions {
             let label = label(&action);
@@ -217,12 +220,14 @@ where
         self.model.next_steps(state)
     }
 
-    fn violated(&self, state: &M::State, always: &[Property<M>]) -> u64 {
-        mask(always, |property| !(property.condition)(&self.model, state))
+    fn violated(&self, state: &M::State, always: &[Property<M>], asked: u64) -> u64 {
+        mask_of(always, asked, |property| {
+            !(property.condition)(&self.model, state)
+        })
     }
 
-    fn reached(&self, state: &M::State, sometimes: &[Property<M>]) -> u64 {
-        mask(sometimes, |property| {
+    fn reached(&self, state: &M::State, sometimes: &[Property<M>], asked: u64) -> u64 {
+        mask_of(sometimes, asked, |property| {
             (property.condition)(&self.model, state)
         })
     }

@@ -128,8 +128,8 @@ impl<M: Model> Properties<M> {
         state: &M::State,
     ) -> bool {
         match place {
-            Place::Always(i) => system.violated(state, &self.always) >> i & 1 == 1,
-            Place::Sometimes(i) => system.reached(state, &self.sometimes) >> i & 1 == 1,
+            Place::Always(i) => system.violated(state, &self.always, 1 << i) >> i & 1 == 1,
+            Place::Sometimes(i) => system.reached(state, &self.sometimes, 1 << i) >> i & 1 == 1,
             Place::Deadlock => {
                 system.deadlocked(state) == Some(true)
                     && !system.stop_at(state)

@@ -202,8 +202,12 @@ pub trait PackedModel: Model<State: Clone, Action: Clone> + Sync {
 
 /// Bit `i` set: `test` is true for the `i`-th item.
 pub(crate) fn mask<T>(items: &[T], test: impl Fn(&T) -> bool) -> u64 {
-    items
-        .iter()
-        .enumerate()
-        .fold(0, |bits, (i, item)| bits | (u64::from(test(item)) << i))
+    mask_of(items, u64::MAX, test)
+}
+
+/// The same, asked only of the items whose bit is set in `asked`.
+pub(crate) fn mask_of<T>(items: &[T], asked: u64, test: impl Fn(&T) -> bool) -> u64 {
+    items.iter().enumerate().fold(0, |bits, (i, item)| {
+        bits | (u64::from(asked >> i & 1 == 1 && test(item)) << i)
+    })
 }

@@ -107,11 +107,18 @@ pub trait System: Sync {
     /// Every enabled action with its successor.
     fn steps(&self, state: &StateOf<Self>) -> Vec<(ActionOf<Self>, StateOf<Self>)>;
 
-    /// Bit `i`: the `i`-th of these `always` properties is violated.
-    fn violated(&self, state: &StateOf<Self>, always: &[Property<Self::Model>]) -> u64;
+    /// Bit `i`: the `i`-th of these `always` properties is violated. What is said of those whose bit in
+    /// `asked` is not set has no meaning.
+    fn violated(&self, state: &StateOf<Self>, always: &[Property<Self::Model>], asked: u64) -> u64;
 
-    /// Bit `i`: the state is an example for the `i`-th of these `sometimes` properties.
-    fn reached(&self, state: &StateOf<Self>, sometimes: &[Property<Self::Model>]) -> u64;
+    /// Bit `i`: the state is an example for the `i`-th of these `sometimes` properties. What is said of
+    /// those whose bit in `asked` is not set has no meaning.
+    fn reached(
+        &self,
+        state: &StateOf<Self>,
+        sometimes: &[Property<Self::Model>],
+        asked: u64,
+    ) -> u64;
 
     /// Whether a state without successors is a deadlock, or `None` if the system cannot tell.
     fn deadlocked(&self, state: &StateOf<Self>) -> Option<bool>;
@@ -220,12 +227,12 @@ impl<M: PackedModel> System for M {
     }
 
     #[inline]
-    fn violated(&self, state: &M::State, always: &[Property<M>]) -> u64 {
+    fn violated(&self, state: &M::State, always: &[Property<M>], _asked: u64) -> u64 {
         PackedModel::violated(self, state, always)
     }
 
     #[inline]
-    fn reached(&self, state: &M::State, sometimes: &[Property<M>]) -> u64 {
+    fn reached(&self, state: &M::State, sometimes: &[Property<M>], _asked: u64) -> u64 {
         PackedModel::reached(self, state, sometimes)
     }
 

@@ -565,10 +565,10 @@ impl<S: System> Ground<'_, S> {
             always, sometimes, ..
         } = &self.properties;
         let step = walker.steps as Index;
-        for i in ones(self.system.violated(&walker.at, always)) {
+        for i in ones(self.system.violated(&walker.at, always, u64::MAX)) {
             found.note(Place::Always(i), step);
         }
-        for i in ones(self.system.reached(&walker.at, sometimes)) {
+        for i in ones(self.system.reached(&walker.at, sometimes, u64::MAX)) {
             found.note(Place::Sometimes(i), step);
         }
     }
