@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::quality::FixedState;
 use hashbrown::HashTable;
@@ -118,6 +118,13 @@ impl Numbers<'_> {
         number
     }
 
+    /// The numbers of actors' states, with which a record begins.
+    #[inline]
+    fn actors(&mut self) -> impl Iterator<Item = u32> {
+        let count = self.next();
+        (0..count).map(|_| self.next() as u32)
+    }
+
     /// Reads a network for its envelopes alone, but for the last one delivered.
     fn envelopes(mut self, numbers: &mut Vec<u32>) {
         let kind = self.next();
@@ -212,6 +219,8 @@ pub struct PartsStore<A: Actor, H> {
     records: Records,
     places: Blocks<Place>,
     hashes: Blocks<u32>,
+    /// The states that were put together last, one for each thread at most.
+    made: Mutex<Vec<Made<A, H>>>,
 }
 
 impl<A: Actor, H: Hash + PartialEq> Default for PartsStore<A, H> {
@@ -227,8 +236,19 @@ impl<A: Actor, H: Hash + PartialEq> Default for PartsStore<A, H> {
             records: Records::default(),
             places: Blocks::new(1),
             hashes: Blocks::new(1),
+            made: Mutex::default(),
         }
     }
+}
+
+/// A state put together of its parts, with their numbers. The next one has many parts in common with
+/// it, most of all the costly ones, and is made by changing the others.
+struct Made<A: Actor, H> {
+    actors: Vec<u32>,
+    rest: Rest,
+    /// The record of the network.
+    network: Vec<u8>,
+    state: ActorModelState<A, H>,
 }
 
 /// The numbers of a state's parts, with which those of its successors are compared first.
@@ -241,7 +261,7 @@ struct Guesses {
 }
 
 /// The numbers of all parts but actors' states and messages.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Rest {
     history: u32,
     timers: u32,
@@ -520,20 +540,80 @@ impl<A: Actor, H: Clone + Hash + PartialEq> PartsStore<A, H> {
         self.read(self.record(index))
     }
 
-    fn read(&self, mut record: Numbers<'_>) -> ActorModelState<A, H> {
-        let actors = record.next();
-        let actor_states = (0..actors)
-            .map(|_| self.actors.get(record.next() as u32).clone())
-            .collect();
+    fn read(&self, record: Numbers<'_>) -> ActorModelState<A, H> {
+        self.make(record).state
+    }
+
+    fn make(&self, mut record: Numbers<'_>) -> Made<A, H> {
+        let actors = record.actors().collect::<Vec<_>>();
         let rest = Rest::read(&mut record);
-        ActorModelState {
-            actor_states,
+        let written = record.0;
+        let state = ActorModelState {
+            actor_states: actors.iter().map(|i| self.actors.get(*i).clone()).collect(),
             history: self.histories.get(rest.history).clone(),
             timers_set: self.timers.get(rest.timers).clone(),
             random_choices: self.choices.get(rest.choices).clone(),
             crashed: self.crashed.get(rest.crashed).clone(),
             actor_storages: self.storages.get(rest.storages).clone(),
-            network: self.network(record),
+            network: self.network(&mut record),
+        };
+        Made {
+            actors,
+            rest,
+            network: written[..written.len() - record.0.len()].to_vec(),
+            state,
+        }
+    }
+
+    /// Turns a state into the one with this record. The network is made anew if it is another one, so
+    /// that the order in which it is gone through does not depend on what was made before.
+    fn make_of(&self, made: &mut Made<A, H>, mut record: Numbers<'_>) {
+        let Made {
+            actors,
+            rest,
+            network,
+            state,
+        } = made;
+        let mut count = 0;
+        for number in record.actors() {
+            match actors.get_mut(count) {
+                Some(same) if *same == number => {}
+                Some(other) => {
+                    *other = number;
+                    state.actor_states[count] = self.actors.get(number).clone();
+                }
+                None => {
+                    actors.push(number);
+                    state.actor_states.push(self.actors.get(number).clone());
+                }
+            }
+            count += 1;
+        }
+        actors.truncate(count);
+        state.actor_states.truncate(count);
+        let old = std::mem::replace(rest, Rest::read(&mut record));
+        if old.history != rest.history {
+            state.history = self.histories.get(rest.history).clone();
+        }
+        if old.timers != rest.timers {
+            state.timers_set.clone_from(self.timers.get(rest.timers));
+        }
+        if old.choices != rest.choices {
+            let choices = self.choices.get(rest.choices);
+            state.random_choices.clone_from(choices);
+        }
+        if old.crashed != rest.crashed {
+            state.crashed.clone_from(self.crashed.get(rest.crashed));
+        }
+        if old.storages != rest.storages {
+            let storages = self.storages.get(rest.storages);
+            state.actor_storages.clone_from(storages);
+        }
+        if !record.0.starts_with(network) {
+            let written = record.0;
+            state.network = self.network(&mut record);
+            network.clear();
+            network.extend_from_slice(&written[..written.len() - record.0.len()]);
         }
     }
 
@@ -552,7 +632,7 @@ impl<A: Actor, H: Clone + Hash + PartialEq> PartsStore<A, H> {
         (*hash, state)
     }
 
-    fn network(&self, mut record: Numbers<'_>) -> Network<A::Msg> {
+    fn network(&self, record: &mut Numbers<'_>) -> Network<A::Msg> {
         let envelope = |number| self.envelopes.get(number as u32);
         match record.next() {
             kind::DUPLICATING => {
@@ -589,10 +669,7 @@ impl<A: Actor, H: Clone + Hash + PartialEq> PartsStore<A, H> {
     fn guess_from(&self, guesses: &mut Guesses, index: Index, state: &ActorModelState<A, H>) {
         let mut record = self.record(index);
         guesses.actors.clear();
-        let actors = record.next();
-        guesses
-            .actors
-            .extend((0..actors).map(|_| record.next() as u32));
+        guesses.actors.extend(record.actors());
         guesses.rest = Some(Rest::read(&mut record));
         guesses.envelopes.clear();
         let envelopes = &mut guesses.envelopes;
@@ -764,7 +841,19 @@ where
     Self: Store<Batch = PartsBatch<A, H>>,
 {
     fn with<R>(&self, index: u32, use_it: impl FnOnce(&ActorModelState<A, H>) -> R) -> R {
-        use_it(&self.state(index))
+        let record = self.record(index);
+        let lock = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = lock().pop();
+        let made = match last {
+            Some(mut made) => {
+                self.make_of(&mut made, record);
+                made
+            }
+            None => self.make(record),
+        };
+        let result = use_it(&made.state);
+        lock().push(made);
+        result
     }
 
     fn push(&self, batch: &mut Self::Batch, state: ActorModelState<A, H>) -> u32 {
