@@ -257,7 +257,7 @@ fn a_compact_search_says_what_it_may_have_missed() {
 /// The kernel's account of the process, not the engine's own.
 #[test]
 fn the_process_keeps_within_a_tenth_of_the_limit_on_memory() {
-    let (megabytes, states) = (120, "race-direct-read-two-nodes");
+    let (megabytes, states) = (48, "race-direct-read-two-nodes");
     let limit = format!("{megabytes}MiB");
     let args = [
         "check",
