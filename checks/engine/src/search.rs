@@ -3,9 +3,10 @@
 //! States are numbered in the order in which a plain sequential breadth-first search would find
 //! them: by level, then by the predecessor's number, then by the order of the predecessor's steps.
 //! A state's predecessor is the one that found it in this order. All of this is so for any number of
-//! threads, because the parallel part never decides anything: a level is cut into chunks, threads
-//! expand chunks and strike out the successors that the table, which nobody changes meanwhile,
-//! already knows; what is left is committed chunk by chunk in order.
+//! threads, because the parallel part never decides anything: a level is cut into chunks, which are
+//! committed one by one in order. Before, threads expand them, and either strike out the successors
+//! that the table, which nobody changes meanwhile, already knows, or work on copies of the states
+//! while one thread commits the chunks before; see [`crate::pace`] for which of these it is.
 //!
 //! A property is evaluated once per state, when the state's turn to be expanded has come. As levels
 //! come in order, the first violation seen is a shortest one, for each property on its own.
