@@ -3,6 +3,7 @@
 use crate::coverage::{Coverage, Recorder};
 use glock_engine::PackedModel;
 use glock_model::cluster::{Action, Cluster, Collapsed, Joint, Listener, State};
+use glock_model::event::NoSink;
 use glock_model::property;
 use stateright::{Model, Property};
 
@@ -26,41 +27,51 @@ impl Model for Checked<'_> {
         self.0.next_state(state, action)
     }
 
-    /// Names and order are those of [`glock_model::property::Property::SAFETY`]. The engine asks
-    /// [`PackedModel::violated`] instead of these conditions.
     fn properties(&self) -> Vec<Property<Self>> {
-        property::Property::SAFETY
-            .iter()
-            .zip(conditions())
-            .map(|(property, condition)| Property {
-                expectation: stateright::Expectation::Always,
-                name: property.name(),
-                condition,
-            })
-            .collect()
+        safety()
     }
 }
 
-type Condition<'a> = fn(&Checked<'a>, &State) -> bool;
-
-/// One predicate per property; stateright wants plain functions, so they cannot be closures over
-/// the property.
-fn conditions<'a>() -> [Condition<'a>; property::Property::SAFETY.len()] {
-    fn holds<'a, const P: usize>() -> Condition<'a> {
-        |checked, state| property::Property::SAFETY[P].holds(checked.0, state) != Some(false)
+impl Safety for Checked<'_> {
+    fn keeps(&self, property: property::Property, state: &State) -> bool {
+        property.holds(self.0, state) != Some(false)
     }
-    [
-        holds::<0>(),
-        holds::<1>(),
-        holds::<2>(),
-        holds::<3>(),
-        holds::<4>(),
-        holds::<5>(),
-        holds::<6>(),
-        holds::<7>(),
-        holds::<8>(),
-        holds::<9>(),
-    ]
+}
+
+/// A model that can say of a state whether it keeps to a property of safety.
+trait Safety: Model {
+    fn keeps(&self, property: property::Property, state: &Self::State) -> bool;
+}
+
+/// [`glock_model::property::Property::SAFETY`] in stateright's form, by name and in order. The engine
+/// asks [`PackedModel::violated`] instead of these conditions.
+fn safety<M: Safety>() -> Vec<Property<M>> {
+    /// stateright wants plain functions, so they cannot be closures over the property.
+    fn holds<M: Safety, const P: usize>(model: &M, state: &M::State) -> bool {
+        model.keeps(property::Property::SAFETY[P], state)
+    }
+    type Condition<M> = fn(&M, &<M as Model>::State) -> bool;
+    let conditions: [Condition<M>; property::Property::SAFETY.len()] = [
+        holds::<M, 0>,
+        holds::<M, 1>,
+        holds::<M, 2>,
+        holds::<M, 3>,
+        holds::<M, 4>,
+        holds::<M, 5>,
+        holds::<M, 6>,
+        holds::<M, 7>,
+        holds::<M, 8>,
+        holds::<M, 9>,
+    ];
+    property::Property::SAFETY
+        .iter()
+        .zip(conditions)
+        .map(|(property, condition)| Property {
+            expectation: stateright::Expectation::Always,
+            name: property.name(),
+            condition,
+        })
+        .collect()
 }
 
 impl PackedModel for Checked<'_> {
@@ -138,53 +149,29 @@ impl Model for CheckedJoint<'_> {
     }
 
     fn actions(&self, joint: &Joint, actions: &mut Vec<Action>) {
-        let coverage = &mut Coverage::default();
-        self.successors(joint, coverage, &mut |action, _| actions.push(action));
+        self.0
+            .successors(*joint, &mut NoSink, &mut |action, _| actions.push(action));
     }
 
     fn next_state(&self, joint: &Joint, wanted: Action) -> Option<Joint> {
         let mut found = None;
-        let coverage = &mut Coverage::default();
-        self.successors(joint, coverage, &mut |action, next| {
+        self.0.successors(*joint, &mut NoSink, &mut |action, next| {
             if action == wanted {
-                found = Some(*next);
+                found = Some(next);
             }
         });
         found
     }
 
-    /// As those of [`Checked`].
     fn properties(&self) -> Vec<Property<Self>> {
-        property::Property::SAFETY
-            .iter()
-            .zip(joint_conditions())
-            .map(|(property, condition)| Property {
-                expectation: stateright::Expectation::Always,
-                name: property.name(),
-                condition,
-            })
-            .collect()
+        safety()
     }
 }
 
-type JointCondition<'a> = fn(&CheckedJoint<'a>, &Joint) -> bool;
-
-fn joint_conditions<'a>() -> [JointCondition<'a>; property::Property::SAFETY.len()] {
-    fn holds<'a, const P: usize>() -> JointCondition<'a> {
-        |checked, joint| checked.0.violated(*joint) & property::Property::SAFETY[P].bit() == 0
+impl Safety for CheckedJoint<'_> {
+    fn keeps(&self, property: property::Property, joint: &Joint) -> bool {
+        self.0.violated(*joint) & property.bit() == 0
     }
-    [
-        holds::<0>(),
-        holds::<1>(),
-        holds::<2>(),
-        holds::<3>(),
-        holds::<4>(),
-        holds::<5>(),
-        holds::<6>(),
-        holds::<7>(),
-        holds::<8>(),
-        holds::<9>(),
-    ]
 }
 
 impl PackedModel for CheckedJoint<'_> {
