@@ -33,15 +33,11 @@ use crate::property::{self, Property};
 use crate::scenario::{MAX_FILES, MAX_NODES};
 use crate::waits;
 use arrayvec::ArrayVec;
+use glock_parts::{Memo, Numbered};
 use hashbrown::Equivalent;
 use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-
-mod memo;
-mod numbered;
-use memo::Memo;
-use numbered::Numbered;
 
 /// A state by the numbers of its parts. Equal states have equal numbers, within one
 /// [`Collapsed`].

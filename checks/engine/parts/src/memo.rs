@@ -18,7 +18,7 @@ const PLACES: usize = 4;
 ///
 /// A table that is half full is given up for a larger one.
 #[derive(Default)]
-pub(super) struct Memo<const VALUE: u32> {
+pub struct Memo<const VALUE: u32> {
     tables: [OnceLock<Box<[AtomicU64]>>; TABLES],
     /// Which of them is in use.
     now: AtomicUsize,
@@ -29,7 +29,7 @@ pub(super) struct Memo<const VALUE: u32> {
 impl<const VALUE: u32> Memo<VALUE> {
     /// What was kept for the key, if it is still there.
     #[inline]
-    pub(super) fn get(&self, key: u64) -> Option<u64> {
+    pub fn get(&self, key: u64) -> Option<u64> {
         let table = self.tables[self.now.load(Ordering::Acquire)].get()?;
         places(table, key).iter().find_map(|place| {
             let word = place.load(Ordering::Acquire);
@@ -40,7 +40,7 @@ impl<const VALUE: u32> Memo<VALUE> {
 
     /// Keeps a value for a key. Only what has been made known to all threads may be
     /// spoken of in it.
-    pub(super) fn keep(&self, key: u64, value: u64) {
+    pub fn keep(&self, key: u64, value: u64) {
         if key >= (1 << (BITS - VALUE)) - 1 || value >> VALUE != 0 {
             return;
         }
@@ -63,7 +63,7 @@ impl<const VALUE: u32> Memo<VALUE> {
     }
 
     /// Memory in use.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let tables = self.tables.iter().filter_map(OnceLock::get);
         tables.map(|table| size_of_val(&table[..])).sum()
     }

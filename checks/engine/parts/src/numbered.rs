@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Things numbered 0, 1, 2, … in the order in which they came. Whoever has a number gets
 /// the thing without waiting for anybody.
-pub(super) struct Numbered<T> {
+pub struct Numbered<T> {
     things: boxcar::Vec<T>,
     numbers: Mutex<HashTable<u32>>,
     hasher: FixedState,
@@ -29,7 +29,7 @@ impl<T: Eq + Hash> Numbered<T> {
     ///
     /// # Panics
     /// If there are 2^32 already.
-    pub(super) fn number_of<K>(&self, key: &K, make: impl FnOnce() -> T) -> u32
+    pub fn number_of<K>(&self, key: &K, make: impl FnOnce() -> T) -> u32
     where
         K: Hash + Equivalent<T> + ?Sized,
     {
@@ -49,7 +49,7 @@ impl<T: Eq + Hash> Numbered<T> {
     }
 
     /// The number of a thing.
-    pub(super) fn number(&self, thing: T) -> u32
+    pub fn number(&self, thing: T) -> u32
     where
         T: Clone,
     {
@@ -63,16 +63,22 @@ impl<T> Numbered<T> {
     /// # Panics
     /// If no thing has it.
     #[inline]
-    pub(super) fn get(&self, number: u32) -> &T {
+    pub fn get(&self, number: u32) -> &T {
         &self.things[number as usize]
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many there are.
+    pub fn len(&self) -> usize {
         self.things.count()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Memory in use, without what the things themselves own.
-    pub(super) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         // What is kept doubles when it is full; so does the table of numbers, of which
         // seven eighths may be used, with a byte more for each.
         let room = |len: usize| len.next_power_of_two();
