@@ -3,13 +3,11 @@
 
 use std::ops::Range;
 
-use stateright::Model;
-
 use crate::ahead::Ahead;
 use crate::explored::{Explored, Found, Known, NOBODY, Place, Properties};
 use crate::recent::{Recent, Successors};
 use crate::store::{Index, Store};
-use crate::system::{ActionOf, BatchOf, StateOf, System};
+use crate::system::{BatchOf, StateOf, Stored, System};
 
 /// A successor that may be new.
 #[derive(Clone, Copy, Debug, Default)]
@@ -192,21 +190,22 @@ impl<S: System> Chunk<S> {
             coverage,
             ..
         } = self;
-        let model = system.model();
         let &Known { store, table, .. } = known;
         let own_hash = store.hash(index);
         let mut edges = 0;
         let mut outside = 0;
         let mut count = self.count;
-        let label = |action: &ActionOf<S>| S::REPACKS.then(|| action.clone());
-        system.depart(batch, store, index, state);
-        system.expand(state, coverage, label, &mut |action, next| {
-            if !model.within_boundary(&next) {
+        let at = Stored {
+            store,
+            index,
+            state,
+        };
+        system.expand_into(batch, at, coverage, |_| (), &mut |batch, (), hash| {
+            let Some(hash) = hash else {
                 outside += 1;
                 return;
-            }
+            };
             edges += 1;
-            let hash = system.encode_next(batch, store, state, action.as_ref(), next);
             if S::Store::AT_ONCE {
                 let candidate = Candidate { hash, at: count };
                 let equal = |known| store.equals(known, batch, count as usize);

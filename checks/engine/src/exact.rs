@@ -1,19 +1,18 @@
 //! Any stateright model, its states kept whole.
 
 use std::borrow::Cow;
-use std::marker::PhantomData;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
 
-use stateright::actor::{Actor, ActorModelState};
+use stateright::actor::{Actor, ActorModel, ActorModelState};
 use stateright::{Model, Property};
 
+use crate::actors::{ActorStore, Bounds};
 use crate::hashed::HashedStore;
 use crate::model::mask_of;
-use crate::parts::PartsStore;
-use crate::store::{ExactStore, Keeps};
-use crate::system::System;
-
-/// Room for the actions of most states, so that it need not grow from nothing for each.
-const ACTIONS: usize = 8;
+use crate::store::{ACTIONS, ExactStore, Keeps};
+use crate::system::{Stored, System};
 
 /// Runs any stateright [`Model`] unchanged.
 ///
@@ -63,21 +62,19 @@ const ACTIONS: usize = 8;
 /// assert_eq!(outcome.stats.edges, 64);
 /// assert_eq!(outcome.verdict("all heads").unwrap().path().unwrap().len(), 4);
 /// ```
-pub struct Exact<M: Model, K = ExactStore<<M as Model>::State>> {
-    model: M,
+pub struct Exact<M: Model, K: Keeps<M> = ExactStore<<M as Model>::State>> {
+    model: Arc<M>,
     finished: Option<fn(&M, &M::State) -> bool>,
-    seed: u64,
-    kept_in: PhantomData<fn() -> K>,
+    how: K::How,
 }
 
-impl<M: Model> Exact<M> {
+impl<M: Model<State: Hash + PartialEq + Send + Sync>> Exact<M> {
     /// Wraps a model; deadlocks are not looked for.
     pub fn new(model: M) -> Self {
         Self {
-            model,
+            model: Arc::new(model),
             finished: None,
-            seed: 0,
-            kept_in: PhantomData,
+            how: (),
         }
     }
 
@@ -110,32 +107,39 @@ impl<M: Model> Exact<M> {
         Exact {
             model: self.model,
             finished: self.finished,
-            seed,
-            kept_in: PhantomData,
+            how: seed,
         }
     }
 }
 
-impl<M, A, H> Exact<M>
+impl<A, C, H> Exact<ActorModel<A, C, H>>
 where
-    A: Actor,
-    M: Model<State = ActorModelState<A, H>>,
+    A: Actor<Msg: Ord, Timer: Ord>,
+    H: Clone + Debug + Hash,
+    ExactStore<ActorModelState<A, H>>: Keeps<ActorModel<A, C, H>, How = ()>,
+    ActorStore<A, C, H>: Keeps<ActorModel<A, C, H>, How = Bounds>,
 {
-    /// For an actor system, keeps the states of actors, the messages and the rest apart, each
-    /// different one once: as exact as before, in a small part of the memory. What these parts own
-    /// outside of themselves counts as with whole states.
+    /// For an actor system, keeps what each actor has, the messages and the history apart, each
+    /// different one once, and works out once what an actor makes of a message: as exact as before, in a
+    /// small part of the memory and of the time.
+    ///
+    /// Of the model are used its actors, which may look at nothing but what they are called with, its
+    /// network, its functions that record history, and its boundary. A step is what
+    /// [`ActorModel::next_state`](Model::next_state) makes of it, and every run that is reported is run
+    /// by that.
     #[must_use]
-    pub fn in_parts(self) -> Exact<M, PartsStore<A, H>> {
+    pub fn in_parts(self) -> Exact<ActorModel<A, C, H>, ActorStore<A, C, H>> {
+        let model = Arc::into_inner(self.model).expect("nobody else has it yet");
+        let (model, bounds) = Bounds::of(model);
         Exact {
-            model: self.model,
+            model: Arc::new(model),
             finished: self.finished,
-            seed: self.seed,
-            kept_in: PhantomData,
+            how: bounds,
         }
     }
 }
 
-impl<M: Model, K> Exact<M, K> {
+impl<M: Model, K: Keeps<M>> Exact<M, K> {
     /// Looks for deadlocks: states without successors that are not finished.
     #[must_use]
     pub fn finished(self, finished: fn(&M, &M::State) -> bool) -> Self {
@@ -153,8 +157,8 @@ impl<M: Model, K> Exact<M, K> {
 
 impl<M, K> System for Exact<M, K>
 where
-    M: Model<State: Clone, Action: Clone> + Sync,
-    K: Keeps<M::State>,
+    M: Model<State: Clone, Action: Clone> + Send + Sync,
+    K: Keeps<M>,
 {
     type Model = M;
     type Coverage = ();
@@ -167,7 +171,7 @@ where
     }
 
     fn new_store(&self) -> K {
-        K::default().seeded(self.seed)
+        K::of(&self.model, &self.how)
     }
 
     #[inline]
@@ -181,20 +185,19 @@ where
     }
 
     #[inline]
-    fn depart(&self, batch: &mut K::Batch, store: &K, index: u32, state: &M::State) {
-        store.depart(batch, index, state);
-    }
-
-    #[inline]
-    fn encode_next(
+    fn expand_into<L>(
         &self,
         batch: &mut K::Batch,
-        store: &K,
-        _state: &M::State,
-        _action: Option<&M::Action>,
-        next: Cow<'_, M::State>,
-    ) -> u32 {
-        store.push_next(batch, next.into_owned())
+        Stored {
+            store,
+            index,
+            state,
+        }: Stored<'_, Self>,
+        (): &mut (),
+        label: impl Fn(&dyn Fn() -> M::Action) -> L,
+        visit: &mut impl FnMut(&mut K::Batch, L, Option<u32>),
+    ) {
+        store.expand_into(batch, (index, state), &self.model, label, visit);
     }
 
     fn expand<L>(

@@ -5,8 +5,6 @@
 
 use std::ops::Range;
 
-use stateright::Model;
-
 use crate::ahead::Ahead;
 use crate::bits::Bits;
 use crate::claim::MAX_GROUPS;
@@ -15,7 +13,7 @@ use crate::explored::Explored;
 use crate::outcome::{Error, Unfinished};
 use crate::search::Groups;
 use crate::store::{Index, Store};
-use crate::system::{ActionOf, BatchOf, System};
+use crate::system::{ActionOf, BatchOf, Stored, System};
 
 /// The group of an environment's step.
 pub(crate) const NO_GROUP: u8 = u8::MAX;
@@ -288,14 +286,11 @@ impl<S: System> Chunk<S> {
         labels.clear();
         ends.clear();
         stopped.clear();
-        let model = system.model();
         let mut coverage = S::Coverage::default();
         let mut too_large = None;
-        let label = |action: &ActionOf<S>| {
-            (
-                label::<S>(groups, action),
-                S::REPACKS.then(|| action.clone()),
-            )
+        let label = |action: &dyn Fn() -> ActionOf<S>| match groups {
+            Some(_) => label::<S>(groups, &action()),
+            None => Ok(NO_GROUP),
         };
         let Explored { store, table, .. } = explored;
         for index in range.clone() {
@@ -304,11 +299,13 @@ impl<S: System> Chunk<S> {
                     stopped.push(index);
                     return;
                 }
-                system.depart(batch, store, index, state);
-                system.expand(state, &mut coverage, label, &mut |(label, action), next| {
-                    if model.within_boundary(&next) {
-                        let action = action.as_ref();
-                        system.encode_next(batch, store, state, action, next);
+                let at = Stored {
+                    store,
+                    index,
+                    state,
+                };
+                system.expand_into(batch, at, &mut coverage, label, &mut |_, label, hash| {
+                    if hash.is_some() {
                         labels.push(label.unwrap_or_else(|why| {
                             too_large = Some(why);
                             NO_GROUP

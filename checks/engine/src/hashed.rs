@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use foldhash::quality::FixedState;
+use stateright::Model;
 
 use crate::compact::omission_among;
 use crate::store::{Blocks, Index, Keeps, Store, fold, prefetch};
@@ -206,20 +208,26 @@ impl<T: Hash + PartialEq + Send + Sync> Store for HashedStore<T> {
     }
 }
 
-impl<T: Hash + PartialEq + Send + Sync> Keeps<T> for HashedStore<T> {
+impl<M: Model<State: Hash + PartialEq + Send + Sync>> Keeps<M> for HashedStore<M::State> {
     const KEEPS_STATES: bool = false;
 
-    fn seeded(self, seed: u64) -> Self {
-        Self { seed, ..self }
+    /// The seed of the fingerprints.
+    type How = u64;
+
+    fn of(_: &Arc<M>, &seed: &u64) -> Self {
+        Self {
+            seed,
+            ..Self::default()
+        }
     }
 
     #[inline]
-    fn with<R>(&self, index: u32, use_it: impl FnOnce(&T) -> R) -> R {
+    fn with<R>(&self, index: u32, use_it: impl FnOnce(&M::State) -> R) -> R {
         use_it(self.state(index).expect("it was not forgotten"))
     }
 
     #[inline]
-    fn push(&self, batch: &mut HashedBatch<T>, state: T) -> u32 {
+    fn push(&self, batch: &mut HashedBatch<M::State>, state: M::State) -> u32 {
         let fingerprint = FixedState::with_seed(self.seed).hash_one(&state);
         batch.0.push((fingerprint, Some(state)));
         fold(fingerprint)

@@ -72,6 +72,7 @@
 //! assert_eq!(path.last(), &[1, 1]);
 //! ```
 
+mod actors;
 mod ahead;
 mod bits;
 mod checkpoint;
@@ -93,7 +94,6 @@ mod mobile;
 mod model;
 mod outcome;
 mod pace;
-mod parts;
 mod predecessors;
 mod recent;
 mod referee;
@@ -109,6 +109,7 @@ mod table;
 mod walk;
 mod watch;
 
+pub use actors::{ActorBatch, ActorStore, Bounds};
 pub use checkpoint::{Checkpoint, Persist};
 pub use claim::{Claim, Fairness, MAX_GROUPS};
 pub use compact::{Compact, CompactBatch, CompactStore};
@@ -123,10 +124,9 @@ pub use model::{Merge, PackedModel};
 pub use outcome::{
     DEADLOCK, Error, Judged, Lasso, Outcome, Path, Stats, Trap, Unfinished, Verdict,
 };
-pub use parts::PartsStore;
 pub use search::{Limits, OutcomeOf, Progress, Search, StopWhen};
 pub use store::{ExactBatch, ExactStore, Keeps, PackedBatch, PackedStore, Store};
-pub use system::{ActionOf, StateOf, System};
+pub use system::{ActionOf, StateOf, Stored, System};
 pub use walk::{
     Finding, PathOf, Strategy, Walk, WalkOutcome, WalkOutcomeOf, WalkProgress, WalkStats, shorten,
 };

@@ -5,11 +5,12 @@
 //! [table](crate::table): a worker only ever sees states whose owner's hash lies in its part of all
 //! hashes, and a table that looked at the same bits would use that part of its lines and no other.
 
+use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash};
 
-use stateright::actor::{Actor, ActorModelState};
+use stateright::actor::{Actor, ActorModel, ActorModelState};
 
-use crate::parts::{PartsBatch, PartsStore};
+use crate::actors::{ActorBatch, ActorStore};
 use crate::store::{ExactBatch, ExactStore, Keeps, PackedBatch, PackedStore, Store};
 
 /// Encoded states under way.
@@ -190,32 +191,26 @@ where
 }
 
 /// On the way a state is whole: another worker numbers its parts in its own way.
-impl<A, H> Mobile for PartsStore<A, H>
+impl<A, C, H> Mobile for ActorStore<A, C, H>
 where
-    A: Actor,
-    H: Clone + Hash + PartialEq,
+    A: Actor<Msg: Ord, Timer: Ord>,
+    H: Clone + Debug + Hash + PartialEq,
     ActorModelState<A, H>: Clone + Send + 'static,
-    Self: Store<Batch = PartsBatch<A, H>> + Keeps<ActorModelState<A, H>, Batch = PartsBatch<A, H>>,
+    Self: Keeps<ActorModel<A, C, H>, Batch = ActorBatch>,
 {
     type Parcel = Whole<ActorModelState<A, H>>;
 
-    /// Made from the hash that the table uses, which is of what the parts are and not of their
-    /// numbers, but scrambled beyond recognition.
-    fn route(&self, batch: &PartsBatch<A, H>, at: usize) -> u64 {
-        let hash = mix(OTHER_KEY, u64::from(batch.hash(at)));
+    fn route(&self, batch: &ActorBatch, at: usize) -> u64 {
+        let hash = mix(OTHER_KEY, self.hash_of_parts(batch, at));
         mix(hash.rotate_left(32), OTHER_KEY)
     }
 
-    fn load(&self, batch: &mut PartsBatch<A, H>, at: usize, parcel: &mut Self::Parcel) {
-        parcel.0.push(self.take(batch, at));
+    fn load(&self, batch: &mut ActorBatch, at: usize, parcel: &mut Self::Parcel) {
+        let hash = self.candidate_hash(batch, at);
+        parcel.0.push((hash, self.candidate(batch, at)));
     }
 
-    fn unload(
-        &self,
-        parcel: Self::Parcel,
-        batch: &mut PartsBatch<A, H>,
-        mut each: impl FnMut(u32),
-    ) {
+    fn unload(&self, parcel: Self::Parcel, batch: &mut ActorBatch, mut each: impl FnMut(u32)) {
         for (_, state) in parcel.0 {
             each(self.push(batch, state));
         }

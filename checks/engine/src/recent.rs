@@ -5,7 +5,7 @@ use crate::chunk::Candidate;
 use crate::store::{Index, Store};
 
 /// Candidates remembered by their position; a power of two.
-const POSITIONS: usize = 1 << 12;
+const POSITIONS: usize = 1 << 11;
 
 /// States of one word remembered; a power of two.
 const WORDS: usize = 1 << 14;

@@ -7,6 +7,9 @@
 use std::hash::{BuildHasher, Hash};
 use std::io::{self, Read, Write};
 use std::ops::Range;
+use std::sync::Arc;
+
+use stateright::Model;
 
 use crate::checkpoint::{Persist, read_blocks, write_blocks};
 use crate::chunk::Candidate;
@@ -487,34 +490,50 @@ impl Persist for PackedStore {
     }
 }
 
-/// A store of the states of any model.
-pub trait Keeps<T>: Store + Default {
+/// A store of a model's states.
+pub trait Keeps<M: Model>: Store {
     /// Whether every state stored can be had back.
     const KEEPS_STATES: bool = true;
 
-    /// The same store, empty as it is, for other fingerprints if it has any.
-    #[must_use]
-    fn seeded(self, seed: u64) -> Self {
-        let _ = seed;
-        self
-    }
+    /// What there is to say about how they are kept.
+    type How: Clone + Send + Sync;
+
+    /// An empty store.
+    fn of(model: &Arc<M>, how: &Self::How) -> Self;
 
     /// Hands the state with this number to `use_it`.
-    fn with<R>(&self, index: u32, use_it: impl FnOnce(&T) -> R) -> R;
+    fn with<R>(&self, index: u32, use_it: impl FnOnce(&M::State) -> R) -> R;
 
     /// Adds a candidate, and returns its hash.
-    fn push(&self, batch: &mut Self::Batch, state: T) -> u32;
+    fn push(&self, batch: &mut Self::Batch, state: M::State) -> u32;
 
-    /// Turns to the successors of a state, which is stored under this number.
-    fn depart(&self, batch: &mut Self::Batch, index: u32, state: &T) {
-        let _ = (batch, index, state);
-    }
-
-    /// As [`push`](Self::push), for a successor of the state that was [turned to](Self::depart) last.
-    fn push_next(&self, batch: &mut Self::Batch, next: T) -> u32 {
-        self.push(batch, next)
+    /// Adds the successors of the state with this number, see
+    /// [`System::expand_into`](crate::System::expand_into).
+    fn expand_into<L>(
+        &self,
+        batch: &mut Self::Batch,
+        (_index, state): (u32, &M::State),
+        model: &M,
+        label: impl Fn(&dyn Fn() -> M::Action) -> L,
+        visit: &mut impl FnMut(&mut Self::Batch, L, Option<u32>),
+    ) where
+        M::Action: Clone,
+    {
+        let mut actions = Vec::with_capacity(ACTIONS);
+        model.actions(state, &mut actions);
+        for action in actions {
+            let label = label(&|| action.clone());
+            if let Some(next) = model.next_state(state, action) {
+                let inside = model.within_boundary(&next);
+                let hash = inside.then(|| self.push(batch, next));
+                visit(batch, label, hash);
+            }
+        }
     }
 }
+
+/// Room for the actions of most states, so that it need not grow from nothing for each.
+pub(crate) const ACTIONS: usize = 8;
 
 /// Whole states of any type, each with its hash.
 #[derive(Debug)]
@@ -574,14 +593,20 @@ impl<T> ExactStore<T> {
     }
 }
 
-impl<T: Hash + PartialEq + Send + Sync> Keeps<T> for ExactStore<T> {
+impl<M: Model<State: Hash + PartialEq + Send + Sync>> Keeps<M> for ExactStore<M::State> {
+    type How = ();
+
+    fn of(_: &Arc<M>, (): &()) -> Self {
+        Self::default()
+    }
+
     #[inline]
-    fn with<R>(&self, index: u32, use_it: impl FnOnce(&T) -> R) -> R {
+    fn with<R>(&self, index: u32, use_it: impl FnOnce(&M::State) -> R) -> R {
         use_it(self.state(index))
     }
 
     #[inline]
-    fn push(&self, batch: &mut ExactBatch<T>, state: T) -> u32 {
+    fn push(&self, batch: &mut ExactBatch<M::State>, state: M::State) -> u32 {
         let hash = foldhash::quality::FixedState::with_seed(0).hash_one(&state);
         batch.push(fold(hash), state)
     }

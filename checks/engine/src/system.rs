@@ -19,6 +19,16 @@ pub type ActionOf<S> = <<S as System>::Model as Model>::Action;
 /// The candidate batch of a system's store.
 pub(crate) type BatchOf<S> = <<S as System>::Store as Store>::Batch;
 
+/// A state that is stored under this number.
+pub struct Stored<'a, S: System> {
+    /// What it is stored in.
+    pub store: &'a S::Store,
+    /// Its number there.
+    pub index: u32,
+    /// The state itself.
+    pub state: &'a StateOf<S>,
+}
+
 /// A stateright model together with a way to store its states.
 ///
 /// Implemented for every [`PackedModel`] and for [`Exact`](crate::Exact); there is hardly a reason
@@ -33,9 +43,6 @@ pub trait System: Sync {
 
     /// Whether every state stored can be had back. If not, nothing can be said about runs.
     const KEEPS_STATES: bool = true;
-
-    /// Whether [`encode_next`](Self::encode_next) asks for the action.
-    const REPACKS: bool = false;
 
     /// The model, for its initial states, properties and boundary.
     fn model(&self) -> &Self::Model;
@@ -59,30 +66,27 @@ pub trait System: Sync {
         state: Cow<'_, StateOf<Self>>,
     ) -> u32;
 
-    /// Turns to the successors of a state, which is stored under this number: they are going to be added
-    /// to a batch.
-    fn depart(
+    /// Adds the successors of a state, which is stored under this number, to a batch of candidates for
+    /// the store, in the order of [`steps`](Self::steps). Each is told to `visit` as soon as it is
+    /// there, with what `label` makes of the action and with its hash. One outside of the model's
+    /// boundary is told of without a hash, and not added.
+    fn expand_into<L>(
         &self,
         batch: &mut <Self::Store as Store>::Batch,
-        store: &Self::Store,
-        index: u32,
-        state: &StateOf<Self>,
-    ) {
-        let _ = (batch, store, index, state);
-    }
-
-    /// As [`encode`](Self::encode), for the state `next` that `action` leads to from `state`, which was
-    /// [turned to](Self::depart) last. The action is there if [`REPACKS`](Self::REPACKS).
-    fn encode_next(
-        &self,
-        batch: &mut <Self::Store as Store>::Batch,
-        store: &Self::Store,
-        state: &StateOf<Self>,
-        action: Option<&ActionOf<Self>>,
-        next: Cow<'_, StateOf<Self>>,
-    ) -> u32 {
-        let _ = (state, action);
-        self.encode(batch, store, next)
+        at: Stored<'_, Self>,
+        coverage: &mut Self::Coverage,
+        label: impl Fn(&dyn Fn() -> ActionOf<Self>) -> L,
+        visit: &mut impl FnMut(&mut <Self::Store as Store>::Batch, L, Option<u32>),
+    ) where
+        Self: Sized,
+    {
+        let Stored { store, state, .. } = at;
+        let label = |action: &ActionOf<Self>| label(&|| action.clone());
+        self.expand(state, coverage, label, &mut |label, next| {
+            let inside = self.model().within_boundary(&next);
+            let hash = inside.then(|| self.encode(batch, store, next));
+            visit(batch, label, hash);
+        });
     }
 
     /// Visits the successors of a state, each with what `label` makes of the action, in the order of
@@ -146,8 +150,6 @@ impl<M: PackedModel> System for M {
     type Coverage = M::Coverage;
     type Store = PackedStore;
 
-    const REPACKS: bool = true;
-
     fn model(&self) -> &M {
         self
     }
@@ -177,21 +179,26 @@ impl<M: PackedModel> System for M {
     }
 
     #[inline]
-    fn depart(&self, batch: &mut PackedBatch, store: &PackedStore, index: u32, _: &M::State) {
-        batch.depart(store.words(index));
-    }
-
-    #[inline]
-    fn encode_next(
+    fn expand_into<L>(
         &self,
         batch: &mut PackedBatch,
-        _store: &PackedStore,
-        state: &M::State,
-        action: Option<&M::Action>,
-        next: Cow<'_, M::State>,
-    ) -> u32 {
-        let action = action.expect("a packed model's action is handed on");
-        hash_words(batch.push_next(|out| self.repack(state, action, &next, out)))
+        Stored {
+            store,
+            index,
+            state,
+        }: Stored<'_, M>,
+        coverage: &mut M::Coverage,
+        label: impl Fn(&dyn Fn() -> M::Action) -> L,
+        visit: &mut impl FnMut(&mut PackedBatch, L, Option<u32>),
+    ) {
+        batch.depart(store.words(index));
+        self.successors(state, coverage, &mut |action, next: &M::State| {
+            let label = label(&|| action.clone());
+            let hash = self
+                .within_boundary(next)
+                .then(|| hash_words(batch.push_next(|out| self.repack(state, &action, next, out))));
+            visit(batch, label, hash);
+        });
     }
 
     #[inline]

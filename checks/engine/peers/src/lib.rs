@@ -7,8 +7,8 @@
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use glock_engine::{Exact, Keeps, PartsStore};
-use stateright::actor::{Actor, ActorModelState};
+use glock_engine::{ActorStore, Bounds, Exact, Keeps};
+use stateright::actor::{Actor, ActorModel, ActorModelState};
 use stateright::{Expectation, Model, Property};
 
 /// What stateright's checkers and the engine both can run.
@@ -32,24 +32,26 @@ impl<M> Example for M where
 {
 }
 
-/// An actor system, whose states can be kept in parts.
+/// An actor system, which can be searched by the parts of its states.
 pub trait ActorExample: Example {
     /// What keeps them.
-    type Parts: Keeps<Self::State>;
+    type Parts: Keeps<Self>;
 
-    /// For the engine, with states kept in parts.
+    /// For the engine, by the parts of the states.
     fn in_parts(self) -> Exact<Self, Self::Parts>;
 }
 
-impl<M, A, H> ActorExample for M
+impl<A, C, H> ActorExample for ActorModel<A, C, H>
 where
-    M: Example + Model<State = ActorModelState<A, H>>,
-    A: Actor,
-    PartsStore<A, H>: Keeps<M::State>,
+    Self: Example + Model<State = ActorModelState<A, H>>,
+    A: Actor<Msg: Ord, Timer: Ord>,
+    H: Clone + Debug + Hash + PartialEq + Send + Sync,
+    ActorModelState<A, H>: PartialEq + Send + Sync,
+    ActorStore<A, C, H>: Keeps<Self, How = Bounds>,
 {
-    type Parts = PartsStore<A, H>;
+    type Parts = ActorStore<A, C, H>;
 
-    fn in_parts(self) -> Exact<M, Self::Parts> {
+    fn in_parts(self) -> Exact<Self, Self::Parts> {
         Exact::new(self).in_parts()
     }
 }

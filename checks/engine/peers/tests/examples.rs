@@ -20,7 +20,7 @@ fn actors_agree_with_stateright<M: ActorExample>(model: impl Fn() -> M, states: 
     agrees_when_kept_so(&model, &model().in_parts(), states);
 }
 
-fn agrees_when_kept_so<M: Example, K: Keeps<M::State>>(
+fn agrees_when_kept_so<M: Example, K: Keeps<M>>(
     model: impl Fn() -> M,
     ours: &Exact<M, K>,
     states: usize,
