@@ -380,9 +380,12 @@ impl<S: System> Explored<S> {
         let free = memory_bytes.map_or(usize::MAX, |limit| {
             limit.saturating_sub(self.bytes_without_table() + buffer_bytes)
         });
-        // As much again while that is cheap, then a half more; close to the limit on memory, a little.
-        let more = if states < 1 << 22 { states } else { states / 2 };
-        let wanted = [more, states / 8, states / 32]
+        // As much again; close to the limit on memory, from the beginning, and by less.
+        let twice = 2 * self.table.bytes();
+        if twice + self.table.bytes() <= free && self.table.double(&self.store) {
+            return Ok(());
+        }
+        let wanted = [states, states / 2, states / 8, states / 32]
             .map(|more| (states + more + 1).min(MAX_STATES))
             .into_iter()
             .find(|&wanted| Table::bytes_for(wanted) <= free)

@@ -2,7 +2,7 @@
 //! steps lead to states that another step led to shortly before.
 
 use crate::chunk::Candidate;
-use crate::store::{Index, Store};
+use crate::store::{Index, KEY, Store};
 
 /// Candidates remembered by their position; a power of two.
 const POSITIONS: usize = 1 << 11;
@@ -112,35 +112,36 @@ impl Recent {
         successors: Successors<'_>,
         fresh: &mut Vec<Candidate>,
     ) {
-        let place = |hash: u32| hash as usize % WORDS;
+        // A cheaper hash than that of the table, as most of them are met here.
+        let place = |word: u64| (word.wrapping_mul(KEY) >> (64 - WORDS.ilog2())) as usize;
         if self.words.is_empty() {
             // Nothing was met, 0 neither: in the place of 0 is a state that has another.
             self.words = vec![0; WORDS];
-            let of_zero = place(hash(0));
-            let other = (1..).find(|&word| place(hash(word)) != of_zero);
+            let of_zero = place(0);
+            let other = (1..).find(|&word| place(word) != of_zero);
             self.words[of_zero] = other.expect("hashes differ");
         }
         let met: &mut [u64; WORDS] = (&mut self.words[..])
             .try_into()
             .expect("it has this length");
-        let mut kept = fresh.len();
+        let before = fresh.len();
+        let mut kept = before;
         fresh.resize(kept + successors.count(), Candidate::default());
         for (state, range) in successors.by_state() {
             let own = own(state);
             for at in range {
                 let word = words[at];
-                let hash = hash(word);
-                let place = &mut met[place(hash)];
+                let place = &mut met[place(word)];
                 let known = (*place == word) | (word == own);
                 *place = word;
-                fresh[kept] = Candidate {
-                    hash,
-                    at: at as u32,
-                };
+                fresh[kept].at = at as u32;
                 kept += usize::from(!known);
             }
         }
         fresh.truncate(kept);
+        for candidate in &mut fresh[before..] {
+            candidate.hash = hash(words[candidate.at as usize]);
+        }
     }
 }
 

@@ -360,7 +360,8 @@ impl PackedStore {
     }
 }
 
-const KEY: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The golden ratio.
+pub(crate) const KEY: u64 = 0x9e37_79b9_7f4a_7c15;
 const OTHER_KEY: u64 = 0xd1b5_4a32_d192_ed03;
 
 /// Folded multiplication (the construction of wyhash and foldhash): the upper half of a 128-bit

@@ -5,8 +5,12 @@
 //! at whole lines, so that a lookup nearly always touches one line of the table and, if the state is
 //! known, one line of the store. Exactness does not rest on hash or tag: states are compared.
 //!
-//! The table holds nothing that the store does not, so to grow it is thrown away first and filled
-//! again from the store: growth never needs two tables at a time.
+//! A hash times the number of lines is a line and a fraction, and the tag is the fraction's first bits.
+//! So a table of twice as many lines is made from this one by going through it once, line by line: a
+//! state goes to one or the other half of its line by the first bit of its tag (Cleary, "Compact hash
+//! tables using bidirectional linear probing", 1984, keeps the rest of the hash for all of it). Only
+//! for those in a line that others may have spilled into is the store asked. Where memory is scarce
+//! the table is thrown away first and filled again from the store.
 
 use crate::store::{Index, Store, prefetch, use_huge_pages};
 
@@ -98,7 +102,7 @@ impl Table {
         let mut empty = Vec::with_capacity(lines);
         use_huge_pages(&mut empty);
         empty.resize(lines, Line([0; SLOTS]));
-        let capacity = (lines * SLOTS * FULL.0 / FULL.1).min(MAX_STATES);
+        let capacity = Self::capacity_of(lines);
         Self {
             lines: empty,
             capacity,
@@ -143,16 +147,79 @@ impl Table {
         }
     }
 
-    /// The line at which the search for a hash begins, from the hash's upper bits.
-    #[inline]
-    fn home(&self, hash: u32) -> usize {
-        ((u64::from(hash) * self.lines.len() as u64) >> 32) as usize
+    /// Doubles the table; while that is done there are both. Returns false, with nothing done, if
+    /// numbers would leave no room for a tag.
+    pub(crate) fn double(&mut self, store: &impl Store) -> bool {
+        /// Lines between the request for states and their use.
+        const AHEAD: usize = 4;
+        let capacity = Self::capacity_of(2 * self.lines.len());
+        if self.index_bits == 31 || (capacity + 1).ilog2() > self.index_bits {
+            return false;
+        }
+        let mut lines = Vec::with_capacity(2 * self.lines.len());
+        use_huge_pages(&mut lines);
+        let is_full = |line: &Line| line.used() == SLOTS;
+        // Whether states may have spilled into a line.
+        let mut mixed = self.lines.last().is_some_and(is_full);
+        let mut spilled = Vec::new();
+        for (at, from) in self.lines.iter().enumerate() {
+            if let Some([before, soon]) = self.lines.get(at + AHEAD..at + AHEAD + 2)
+                && is_full(before)
+            {
+                let slots = soon.0.into_iter().filter(|&slot| slot != 0);
+                slots.for_each(|slot| store.prefetch(self.number(slot)));
+            }
+            let mut halves = [Line([0; SLOTS]); 2];
+            let mut used = [0; 2];
+            for slot in &from.0[..from.used()] {
+                let number = self.number(*slot);
+                if mixed {
+                    let hash = store.hash(number);
+                    if self.home(hash) != at {
+                        spilled.push((hash, number));
+                        continue;
+                    }
+                }
+                // The first bit of the tag says which half; the next becomes the first.
+                let tag = slot >> self.index_bits << self.index_bits;
+                let half = (tag >> 31) as usize;
+                halves[half].0[used[half]] = tag << 1 | (number + 1);
+                used[half] += 1;
+            }
+            lines.extend_from_slice(&halves);
+            mixed = is_full(from);
+        }
+        *self = Self {
+            lines,
+            capacity,
+            index_bits: self.index_bits + 1,
+        };
+        for (hash, number) in spilled {
+            self.insert(self.vacant(hash), hash, number);
+        }
+        true
     }
 
-    /// The tag is the hash's lower bits, which have little influence on its home.
+    fn capacity_of(lines: usize) -> usize {
+        (lines * SLOTS * FULL.0 / FULL.1).min(MAX_STATES)
+    }
+
+    /// A hash times the number of lines, a fixed-point number.
+    #[inline]
+    fn place(&self, hash: u32) -> u64 {
+        u64::from(hash) * self.lines.len() as u64
+    }
+
+    /// The line at which the search for a hash begins.
+    #[inline]
+    fn home(&self, hash: u32) -> usize {
+        (self.place(hash) >> 32) as usize
+    }
+
+    /// The first bits of the fraction of its place, in the upper bits.
     #[inline]
     fn tag(&self, hash: u32) -> u32 {
-        hash << self.index_bits
+        self.place(hash) as u32 >> self.index_bits << self.index_bits
     }
 
     #[inline]
@@ -224,9 +291,45 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{PackedBatch, PackedStore};
     use proptest::prelude::*;
 
+    fn stored(words: impl IntoIterator<Item = u64>) -> PackedStore {
+        let mut store = PackedStore::new(1);
+        let mut batch = PackedBatch::default();
+        for (at, word) in words.into_iter().enumerate() {
+            PackedStore::push(&mut batch, 1, |out| out[0] = word);
+            store.append(&mut batch, at);
+        }
+        store
+    }
+
     proptest! {
+        /// However full its lines were, the last one among them, which spills into the first.
+        #[test]
+        fn a_doubled_table_has_what_it_had(
+            states in 0..2000_usize,
+            room in 0..2000_usize,
+            first: u64,
+            doublings in 1..4,
+        ) {
+            let store = stored((0..states as u64).map(|i| first.wrapping_add(i)));
+            let mut table = Table::with_capacity(states.max(room));
+            table.grow(states.max(room), &store);
+            for _ in 0..doublings {
+                let capacity = table.capacity();
+                prop_assert!(table.double(&store));
+                prop_assert!(table.capacity() >= 2 * capacity);
+            }
+            for index in 0..states as Index {
+                let hash = store.hash(index);
+                let found = table.find(hash, |other| other == index);
+                prop_assert_eq!(found.ok(), Some(index));
+            }
+            let used: usize = table.lines.iter().map(Line::used).sum();
+            prop_assert_eq!(used, states);
+        }
+
         #[test]
         fn all_slots_at_once_are_as_slot_by_slot(
             used in 0..=SLOTS,
