@@ -34,14 +34,14 @@ fn main() {
     measure_actors(table, "single-copy-register 3", register, None);
     let register = || linearizable_register::model(2, 2, false);
     measure_actors(table, "linearizable-register 2 (2 servers)", register, None);
+    let register = || linearizable_register::model(2, 3, true);
+    measure_actors(table, "linearizable-register 2 ordered", register, None);
     measure_actors(table, "raft 3, depth 7", || raft::model(3), Some(7));
     if full {
         measure(table, "2pc 8", || two_phase_commit::model(8), None);
         measure_actors(table, "paxos 3", || paxos::model(3), None);
         let register = || single_copy_register::model(4, 1);
         measure_actors(table, "single-copy-register 4", register, None);
-        let register = || linearizable_register::model(2, 3, true);
-        measure_actors(table, "linearizable-register 2 ordered", register, None);
         measure_actors(table, "raft 3, depth 9", || raft::model(3), Some(9));
     }
     rows.print();
