@@ -44,6 +44,9 @@ fn hash_of(value: &impl Hash) -> u64 {
     FixedState::with_seed(0).hash_one(value)
 }
 
+/// A key that no [`Memo`] keeps anything for.
+const NO_KEY: u64 = u64::MAX - 1;
+
 /// What one actor has.
 struct Has<A: Actor> {
     state: Arc<A::State>,
@@ -262,6 +265,8 @@ impl Numbers {
 struct Made<A: Actor, H> {
     numbers: Numbers,
     state: ActorModelState<A, H>,
+    /// Memory for the next numbers.
+    next: Numbers,
 }
 
 /// What is left to say about how an actor system is kept.
@@ -304,6 +309,8 @@ where
     steps: Numbered<ActorStep>,
     /// By an actor's local state and an envelope, the number of the step plus one, or 0 for none.
     delivered: Memo<24>,
+    /// By a history and a step, the history that is recorded then, if it is another one.
+    recorded: Memo<24>,
     histories: Histories<H>,
     records: Records,
     hashes: Blocks<u32>,
@@ -392,8 +399,20 @@ where
     /// The history after a step.
     #[inline]
     fn history_after(&self, before: u32, step: u32) -> u32 {
+        const STEPS: u64 = 1 << 17;
+        let key = match u64::from(step) < STEPS {
+            true => u64::from(before) * STEPS + u64::from(step),
+            false => NO_KEY,
+        };
+        if let Some(after) = self.recorded.get(key) {
+            return after as u32;
+        }
         match self.record(self.history(before), step) {
-            Some(history) => self.number_history(Cow::Owned(history), Some((before, step))),
+            Some(history) => {
+                let after = self.number_history(Cow::Owned(history), Some((before, step)));
+                self.recorded.keep(key, u64::from(after));
+                after
+            }
             None => before,
         }
     }
@@ -445,7 +464,7 @@ where
         const ENVELOPES: u64 = 1 << 19;
         let key = match u64::from(envelope) < ENVELOPES {
             true => u64::from(local) * ENVELOPES + u64::from(envelope),
-            false => u64::MAX - 1,
+            false => NO_KEY,
         };
         let step = self.delivered.get(key).unwrap_or_else(|| {
             let step = self.deliver(local, envelope);
@@ -715,16 +734,21 @@ where
             history: self.history(numbers.history).clone(),
             network,
         };
-        Made { numbers, state }
+        Made {
+            numbers,
+            state,
+            next: Numbers::default(),
+        }
     }
 
     /// Turns a state into the one with this record.
-    fn make_of(&self, made: &mut Made<A, H>, record: Reader<'_>, numbers: &mut Numbers) {
-        numbers.read(record, self.actors());
+    fn make_of(&self, made: &mut Made<A, H>, record: Reader<'_>) {
         let Made {
             numbers: old,
             state,
+            next: numbers,
         } = made;
+        numbers.read(record, self.actors());
         for (actor, (&old, &new)) in old.locals.iter().zip(&numbers.locals).enumerate() {
             if old != new {
                 let has = &self.locals.get(new).has;
@@ -756,7 +780,7 @@ where
         let last = lock().pop();
         let made = match last {
             Some(mut made) => {
-                self.make_of(&mut made, record, &mut Numbers::default());
+                self.make_of(&mut made, record);
                 made
             }
             None => self.make(record),
@@ -872,6 +896,7 @@ where
             + self.envelopes.bytes()
             + self.steps.bytes()
             + self.delivered.bytes()
+            + self.recorded.bytes()
             + self.histories.bytes()
             + self.records.bytes()
             + self.hashes.bytes()
@@ -942,6 +967,7 @@ where
             envelopes: Numbered::default(),
             steps: Numbered::default(),
             delivered: Memo::default(),
+            recorded: Memo::default(),
             histories: Histories::default(),
             records: Records::default(),
             hashes: Blocks::new(1),
