@@ -15,12 +15,11 @@
 //! `ActorModel::actions`: a test compares them for actors of every kind, and no run is reported that the
 //! model itself has not gone through.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-use std::borrow::Cow;
 
 use foldhash::quality::FixedState;
 use glock_parts::{Memo, Numbered};
@@ -40,7 +39,7 @@ use histories::Histories;
 use network::{Envelopes, Kind};
 use records::{Reader, Records, write};
 
-fn hash_of(value: &impl Hash) -> u64 {
+fn hash_of(value: &(impl Hash + ?Sized)) -> u64 {
     FixedState::with_seed(0).hash_one(value)
 }
 
@@ -850,7 +849,7 @@ impl ActorBatch {
     #[inline]
     fn push(&mut self) -> u32 {
         let start = self.candidates.last().map_or(0, |&(_, end)| end);
-        let hash = fold(hash_of(&&self.records[start as usize..]));
+        let hash = fold(hash_of(&self.records[start as usize..]));
         let end = u32::try_from(self.records.len()).expect("batches are small");
         self.candidates.push((hash, end));
         hash

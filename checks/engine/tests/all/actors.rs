@@ -1,7 +1,8 @@
 //! stateright's actor systems run unchanged.
 
-use crate::systems::register::register;
-use glock_engine::{Exact, Search, Verdict};
+use crate::systems::register::{System as Register, register};
+use glock_engine::{Claim, Exact, Fairness, OutcomeOf, Search, System, Verdict};
+use stateright::actor::ActorModelAction;
 use stateright::{Checker, Model};
 
 #[test]
@@ -27,4 +28,49 @@ fn two_copies_are_not_linearizable() {
         panic!("a client reads the other copy");
     };
     assert_eq!(path.len(), 4);
+}
+
+type State = <Register as Model>::State;
+
+/// Groups are those to whom a message is delivered.
+fn claims<S>(system: &S) -> OutcomeOf<S>
+where
+    S: System<Model = Register>,
+{
+    Search::new(system)
+        .groups(|action| match action {
+            ActorModelAction::Deliver { dst, .. } => Some(usize::from(*dst)),
+            _ => None,
+        })
+        .claim(
+            Claim::eventually("nothing is under way", |state: &State| {
+                state.network.len() == 0
+            })
+            .under(Fairness::Weak),
+        )
+        .claim(Claim::can_reach("two operations", |state: &State| {
+            state.history.len() == 2
+        }))
+        .claim(
+            Claim::eventually("never", |state: &State| state.network.len() > 9)
+                .under(Fairness::Weak),
+        )
+        .run()
+        .unwrap()
+}
+
+/// By parts, when histories of states that were expanded are not kept.
+#[test]
+fn claims_in_parts_are_claims_on_whole_states() {
+    let whole = claims(&Exact::new(register(2, 2)));
+    let parts = claims(&Exact::new(register(2, 2)).in_parts());
+    for name in ["nothing is under way", "two operations", "never"] {
+        assert_eq!(parts.verdict(name), whole.verdict(name), "{name}");
+    }
+    assert_eq!(whole.verdict("nothing is under way"), Some(&Verdict::Holds));
+    assert!(matches!(whole.verdict("never"), Some(Verdict::Never(_))));
+    assert!(matches!(
+        whole.verdict("two operations"),
+        Some(Verdict::Trapped(_))
+    ));
 }
