@@ -114,14 +114,16 @@ impl Model for TwoPhaseCommit {
         self.step(*state, |action, _| actions.push(action));
     }
 
-    fn next_state(&self, state: &State, action: Action) -> Option<State> {
-        let mut found = None;
-        self.step(*state, |enabled, next| {
-            if enabled == action {
-                found = Some(next);
-            }
-        });
-        found
+    fn next_state(&self, &State(bits): &State, action: Action) -> Option<State> {
+        Some(State(match action {
+            Action::TmCommit => bits | TM_DONE | COMMIT,
+            Action::TmAbort => bits | TM_DONE | ABORT,
+            Action::TmRcvPrepared(rm) => bits | 1 << (RECEIVED + rm),
+            Action::RmPrepare(rm) => bits | 1 << (LOW + rm) | 1 << (SENT + rm),
+            Action::RmChooseToAbort(rm) => bits | 1 << (HIGH + rm) | 1 << (LOW + rm),
+            Action::RmRcvCommitMsg(rm) => (bits | 1 << (HIGH + rm)) & !(1 << (LOW + rm)),
+            Action::RmRcvAbortMsg(rm) => bits | 1 << (HIGH + rm) | 1 << (LOW + rm),
+        }))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
