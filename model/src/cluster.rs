@@ -257,10 +257,13 @@ impl Cluster {
 
     /// All initial states: every consistent combination of the alternatives.
     pub fn initial_states(&self) -> Vec<State> {
-        initial_assignments(&self.scenario)
-            .iter()
-            .map(|i| self.initial_state(i))
-            .collect()
+        self.initial_states_one_by_one().collect()
+    }
+
+    /// The same, without room for all of them at a time: states are large.
+    pub(crate) fn initial_states_one_by_one(&self) -> impl Iterator<Item = State> + '_ {
+        let initial = initial_assignments(&self.scenario).into_iter();
+        initial.map(|initial| self.initial_state(&initial))
     }
 
     fn initial_state(&self, initial: &Initial) -> State {

@@ -7,8 +7,12 @@ use crate::store::{Index, KEY, Store};
 /// Candidates remembered by their position; a power of two.
 const POSITIONS: usize = 1 << 11;
 
-/// States of one word remembered; a power of two.
+/// States of one word remembered, at first and once there are many; powers of two.
+const FEW_WORDS: usize = 1 << 10;
 const WORDS: usize = 1 << 14;
+
+/// How many successors are many.
+const MANY: usize = if cfg!(test) { 1 << 6 } else { 1 << 18 };
 
 /// The successors of a stretch of states, in order.
 #[derive(Clone, Copy)]
@@ -44,6 +48,8 @@ pub struct Recent {
     positions: Vec<u32>,
     /// By hash, a state.
     words: Vec<u64>,
+    /// Successors sifted, as long as they are not [many](MANY).
+    sifted: usize,
 }
 
 impl Recent {
@@ -112,9 +118,28 @@ impl Recent {
         successors: Successors<'_>,
         fresh: &mut Vec<Candidate>,
     ) {
+        self.sifted += successors.count();
+        if self.sifted < MANY {
+            self.sift_words_among::<FEW_WORDS>(words, own, hash, successors, fresh);
+        } else {
+            self.sifted = MANY;
+            self.sift_words_among::<WORDS>(words, own, hash, successors, fresh);
+        }
+    }
+
+    /// The same, with so many words remembered.
+    #[inline]
+    fn sift_words_among<const WORDS: usize>(
+        &mut self,
+        words: &[u64],
+        own: impl Fn(Index) -> u64,
+        hash: impl Fn(u64) -> u32,
+        successors: Successors<'_>,
+        fresh: &mut Vec<Candidate>,
+    ) {
         // A cheaper hash than that of the table, as most of them are met here.
         let place = |word: u64| (word.wrapping_mul(KEY) >> (64 - WORDS.ilog2())) as usize;
-        if self.words.is_empty() {
+        if self.words.len() != WORDS {
             // Nothing was met, 0 neither: in the place of 0 is a state that has another.
             self.words = vec![0; WORDS];
             let of_zero = place(0);

@@ -57,9 +57,23 @@ pub(crate) fn find_step<S: System>(
     wanted: impl Fn(&ActionOf<S>) -> bool,
 ) -> Option<(ActionOf<S>, StateOf<S>)> {
     let model = system.model();
-    system.steps(from).into_iter().find(|(action, state)| {
-        wanted(action) && model.within_boundary(state) && is_stored(system, store, to, state)
-    })
+    let mut found = None;
+    // Not all are kept until the one is known: states may be large.
+    let label = |action: &ActionOf<S>| wanted(action).then(|| action.clone());
+    system.expand(
+        from,
+        &mut S::Coverage::default(),
+        label,
+        &mut |action, state| {
+            if let (None, Some(action)) = (&found, action)
+                && model.within_boundary(&state)
+                && is_stored(system, store, to, &state)
+            {
+                found = Some((action, state.into_owned()));
+            }
+        },
+    );
+    found
 }
 
 fn is_stored<S: System>(system: &S, store: &S::Store, index: Index, state: &StateOf<S>) -> bool {

@@ -491,8 +491,8 @@ impl<'c> Collapsed<'c> {
 
     /// All initial states.
     pub fn initial_states(&self) -> Vec<Joint> {
-        let states = self.cluster.initial_states();
-        states.iter().map(|state| self.joint(state)).collect()
+        let states = self.cluster.initial_states_one_by_one();
+        states.map(|state| self.joint(&state)).collect()
     }
 
     /// A state by its numbers.
