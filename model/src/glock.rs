@@ -245,6 +245,10 @@ pub struct Glock {
     /// Steps of the node's tasks for which the minimum hold time certainly lasts; with
     /// [`HoldRule::V2624`] only.
     pub kept: u8,
+    /// `gl_work` is queued: the worker will look at the queue once more. Noted only where it
+    /// [counts](Env::work_counts), and not while GLF_LOCK is set, as a change of mode that is
+    /// over has the queue looked at.
+    pub work_queued: bool,
     /// `gl_holders`.
     pub queue: Queue,
 }
@@ -294,6 +298,10 @@ pub struct Env<'a, S: Sink> {
     pub hold_time: bool,
     /// Does `go_sync` have anything to do now (R5)?
     pub sync_needed: bool,
+    /// Does the worker look at the queue only if `gl_work` was queued? Otherwise it does
+    /// whenever it finds something to do: where holders cannot become weak this is the same
+    /// (2.6, W1).
+    pub work_counts: bool,
     /// Receives what happens.
     pub sink: &'a mut S,
 }
@@ -323,6 +331,7 @@ impl Glock {
             lck_flags: NqFlags::NONE,
             reply: Mode::Un,
             kept: 0,
+            work_queued: false,
             queue: Queue {
                 len: 0,
                 entries: [Holder {
@@ -350,10 +359,11 @@ impl Glock {
     }
 
     /// Nothing under way, nothing wanted, nobody waiting: the worker would find
-    /// nothing to do (R3).
+    /// nothing to do (R3), and nobody has asked it to look.
     #[inline]
     pub fn is_at_rest(&self) -> bool {
         self.stage == Stage::Idle
+            && !self.work_queued
             && !self.demote.now()
             && self.queue.as_slice().iter().all(|h| h.granted)
     }
@@ -489,6 +499,11 @@ impl Glock {
         (before - self.queue.len) as usize
     }
 
+    /// `__gfs2_glock_queue_work`. Delays are not: whatever is queued may run now.
+    fn queue_work<S: Sink>(&mut self, env: &Env<'_, S>) {
+        self.work_queued = env.work_counts && !self.locked();
+    }
+
     /// `__gfs2_glock_dq`: unlinks a holder, its `own` task's doing or not; with a demote
     /// asked for and no strong holder left, the weak ones as well (Q17, W5).
     fn dequeue<S: Sink>(&mut self, index: usize, mut own: bool, env: &mut Env<'_, S>) {
@@ -505,6 +520,9 @@ impl Glock {
                 true => None,
                 false => self.queue.position(|h| h.granted),
             };
+        }
+        if self.demote != Demote::None || !self.queue.as_slice().is_empty() {
+            self.queue_work(env);
         }
     }
 
@@ -572,6 +590,7 @@ impl Glock {
         } else {
             Stage::Sent
         };
+        self.work_queued = false;
         if self.stage == Stage::Sent {
             self.send(env, out);
         }
@@ -674,7 +693,7 @@ impl Glock {
             {
                 self.target = self.state;
                 self.do_error(env, out); // Q13f
-                self.unlock();
+                self.unlock(env);
                 return;
             }
             let next = if state == Mode::Un {
@@ -692,16 +711,18 @@ impl Glock {
         if state != Mode::Un {
             self.do_promote(env, out);
         }
-        self.unlock();
+        self.unlock(env);
     }
 
-    /// Clears GLF_LOCK, and what only means something while it is set.
-    fn unlock(&mut self) {
+    /// Clears GLF_LOCK, and what only means something while it is set. The worker looks at
+    /// the queue after an answer; on a local mount it is asked to (Q12).
+    fn unlock<S: Sink>(&mut self, env: &Env<'_, S>) {
         self.stage = Stage::Idle;
         self.runner = Runner::Worker;
         self.req = Mode::Un;
         self.lck_flags = NqFlags::NONE;
         self.target = self.state;
+        self.queue_work(env);
     }
 
     /// `run_queue`, rule Q7. `nonblock` in a task's context: demotes are left to
@@ -718,8 +739,11 @@ impl Glock {
         }
         if self.demote_wanted() {
             let held = self.queue.first_holder().is_some();
-            if held && !Mutant::DemotedUnderHolders.is_on() || nonblock {
+            if held && !Mutant::DemotedUnderHolders.is_on() {
                 return; // Q7a
+            }
+            if nonblock {
+                return self.queue_work(env);
             }
             self.demote_in_progress = true;
             self.target = self.demote_state;
@@ -900,6 +924,7 @@ impl Glock {
             && self.queue.as_slice().is_empty()
     }
 
+    /// `handle_callback`, and `__gfs2_glock_queue_work` as all who call it.
     fn handle_callback<S: Sink>(&mut self, mode: Mode, pending: bool, env: &mut Env<'_, S>) {
         self.demote = if pending {
             self.demote.with_pending()
@@ -911,6 +936,7 @@ impl Glock {
         } else if self.demote_state != mode && !Mutant::SecondDemandLost.is_on() {
             self.demote_state = Mode::Un;
         }
+        self.queue_work(env);
         env.sink.event(Event::DemoteRequest {
             file: env.file,
             mode,
@@ -927,11 +953,13 @@ impl Glock {
     /// The minimum hold time is over: GLF_PENDING_DEMOTE becomes GLF_DEMOTE (R3).
     pub fn hold_expires<S: Sink>(&mut self, env: &mut Env<'_, S>) {
         self.demote = self.demote.without_pending().with_now();
+        self.queue_work(env);
         env.sink.event(Event::HoldExpired { file: env.file });
     }
 
     /// `glock_work_func`, rule R3: processes an answer, then scans the queue. None
-    /// if it would find nothing to do.
+    /// if it would find nothing to do, or where it [counts](Env::work_counts) that nobody
+    /// has asked it to look.
     pub fn work<S: Sink>(&self, env: &mut Env<'_, S>) -> Option<(Glock, Effects)> {
         let mut next = *self;
         let mut out = Effects::default();
@@ -941,7 +969,11 @@ impl Glock {
                 next.finish_xmote(reply, Runner::Worker, env, &mut out);
             }
             Stage::Idle if Mutant::LostWakeup.is_on() => return None,
-            Stage::Idle => next.run_queue(false, Runner::Worker, env, &mut out),
+            Stage::Idle if env.work_counts && !self.work_queued => return None,
+            Stage::Idle => {
+                next.work_queued = false;
+                next.run_queue(false, Runner::Worker, env, &mut out);
+            }
             _ => return None,
         }
         (next != *self).then_some((next, out))

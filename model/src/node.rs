@@ -183,6 +183,7 @@ impl Node {
             lock: ctx.scenario.lock,
             hold_time: ctx.scenario.hold_time,
             sync_needed: self.sync_needed(ctx, file),
+            work_counts: ctx.program.weak_holders,
             sink,
         };
         let (result, effects) = f(&mut self.glocks[file], &mut env);

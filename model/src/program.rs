@@ -736,6 +736,9 @@ pub struct Program {
     pub flags: Vec<FlagDecl>,
     /// Entries for which the design admits a short count (`admits short ENTRY…`).
     pub admits_short: Vec<Entry>,
+    /// Does the design let anybody take holders away? Then it counts whether a glock's
+    /// worker was asked to look (W1).
+    pub weak_holders: bool,
     /// The design file and those it extends.
     pub sources: Vec<Source>,
     /// Statement lines, referred to by [`Instr::line`].
@@ -768,11 +771,6 @@ impl Program {
             self.flags[flag.0 as usize].place,
             Place::Task | Place::JournalInfo
         )
-    }
-
-    /// Does the design let anybody take holders away?
-    pub fn has_weak_holders(&self) -> bool {
-        self.code.iter().any(|i| i.op == Op::AllowDemote)
     }
 
     /// Does the design queue a holder again as the request before left it?

@@ -689,6 +689,7 @@ impl Renaming {
             lck_flags: _,
             reply: _,
             kept: _,
+            work_queued: _,
             queue,
         } = gl;
         *to = *gl;

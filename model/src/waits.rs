@@ -2,10 +2,11 @@
 //!
 //! Nodes are tasks, glocks' work (an xmote or a demote under way) and requests
 //! queued at the lock space. An edge says "cannot go on before the other one does
-//! something". All waits are AND waits: whoever has an edge waits for every one of
-//! them, so a cycle is a deadlock that no later step dissolves, whatever others do.
-//! Weak holders (v5.16) are waited for only where nobody can take them away any more;
-//! elsewhere a deadlock through them shows as one in which nobody can move, or as a call
+//! something". Nearly all waits are AND waits: whoever has an edge waits for every one of
+//! them, so a cycle is a deadlock that no later step dissolves, whatever others do. Who is
+//! behind a weak holder (v5.16) and overlooked waits for anybody to have the queue looked at
+//! (W1): for one of several, and for ever only if all of those do.
+//! Weak holders are waited for only where nobody can take them away any more; elsewhere a deadlock through them shows as one in which nobody can move, or as a call
 //! that can no longer finish.
 
 use crate::cluster::{Cluster, State};
@@ -80,12 +81,15 @@ impl fmt::Display for Waiter {
 pub struct Graph {
     /// Bit set of successors per waiter.
     edges: [u32; COUNT],
+    /// Per waiter, those of whom one is enough for it to go on; none if it does not wait so.
+    any: [u32; COUNT],
 }
 
 struct Builder<'a> {
     cluster: &'a Cluster,
     state: &'a State,
     edges: [u32; COUNT],
+    any: [u32; COUNT],
 }
 
 /// The wait-for graph.
@@ -94,6 +98,7 @@ pub fn graph(cluster: &Cluster, state: &State) -> Graph {
         cluster,
         state,
         edges: [0; COUNT],
+        any: [0; COUNT],
     };
     let scenario = cluster.scenario();
     for t in 0..scenario.tasks.len() {
@@ -109,6 +114,7 @@ pub fn graph(cluster: &Cluster, state: &State) -> Graph {
     }
     Graph {
         edges: builder.edges,
+        any: builder.any,
     }
 }
 
@@ -155,12 +161,13 @@ impl View {
     /// That of a node. Of the state only this node and the messages from it and to it are
     /// looked at.
     pub(crate) fn of(cluster: &Cluster, state: &State, n: usize) -> View {
-        debug_assert!(!cluster.program().has_weak_holders());
+        debug_assert!(!cluster.program().weak_holders);
         let scenario = cluster.scenario();
         let mut builder = Builder {
             cluster,
             state,
             edges: [0; COUNT],
+            any: [0; COUNT], // only weak holders are waited for so
         };
         let tasks = || (0..scenario.tasks.len()).filter(|&t| scenario.node_of(t) == n);
         tasks().for_each(|t| builder.task(t));
@@ -220,13 +227,14 @@ pub(crate) fn is_cyclic(views: &[&View], resources: &[Resource]) -> bool {
             }
         }
     }
-    Graph { edges }.left() != 0
+    let any = [0; COUNT];
+    Graph { edges, any }.left() != 0
 }
 
 impl Graph {
     /// Whom somebody waits for.
     pub fn waits_for(&self, waiter: Waiter) -> impl Iterator<Item = Waiter> + '_ {
-        let mut bits = self.edges[waiter.index()];
+        let mut bits = self.successors(waiter.index());
         std::iter::from_fn(move || {
             (bits != 0).then(|| {
                 let i = bits.trailing_zeros() as usize;
@@ -250,12 +258,17 @@ impl Graph {
         (left != 0).then(|| self.walk(left))
     }
 
+    fn successors(&self, i: usize) -> u32 {
+        self.edges[i] | self.any[i]
+    }
+
     /// Those who wait on one another: who is left when again and again whoever waits for
-    /// nobody that is left has been taken away.
+    /// nobody that is left has been taken away, and whoever can go on with one of several
+    /// when one of them has.
     fn left(&self) -> u32 {
         let mut left: u32 = 0;
-        for (i, &e) in self.edges.iter().enumerate() {
-            if e != 0 {
+        for i in 0..COUNT {
+            if self.successors(i) != 0 {
                 left |= 1 << i;
             }
         }
@@ -265,7 +278,8 @@ impl Graph {
             while bits != 0 {
                 let i = bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                if self.edges[i] & left != 0 {
+                let any = self.any[i];
+                if self.edges[i] & left != 0 || any != 0 && any & !left == 0 {
                     kept |= 1 << i;
                 }
             }
@@ -288,7 +302,7 @@ impl Graph {
                     .collect();
             }
             path.push(at);
-            at = (self.edges[at] & left).trailing_zeros() as usize;
+            at = (self.successors(at) & left).trailing_zeros() as usize;
         }
     }
 }
@@ -306,6 +320,26 @@ impl Builder<'_> {
     fn stays(&self, n: usize, file: usize, h: &Holder) -> bool {
         let gl = &self.state.nodes[n].glocks[file];
         !h.weak || gl.queue.first_strong_holder().is_none() && !self.may_be_called(n, file)
+    }
+
+    /// Whoever of the node can still have the queue looked at, as any request and any dequeue
+    /// does, if nothing else can (W1): holders, and who is not asleep in it.
+    fn who_may_look(&self, n: usize, file: usize) -> Option<u32> {
+        let (ctx, node) = (self.cluster.ctx(n), &self.state.nodes[n]);
+        let gl = &node.glocks[file];
+        let expires = ctx.scenario.hold_time && gl.hold_may_expire();
+        if gl.locked() || gl.work_queued || expires || self.may_be_called(n, file) {
+            return None;
+        }
+        let asleep_here = |t: usize| {
+            let waits = gl.queue.of(t as u8).is_some_and(|h| !h.granted);
+            waits && node.tasks[t].wait == Wait::Sleeping
+        };
+        let may_look = |&t: &usize| {
+            node.has_holder(t, file) || node.tasks[t].status != Status::Done && !asleep_here(t)
+        };
+        let here = (0..ctx.scenario.tasks.len()).filter(|&t| ctx.scenario.node_of(t) == n);
+        Some(here.filter(may_look).fold(0, |all, t| all | 1 << t))
     }
 
     /// May a callback for the file still reach the node? A node asks the lock space once at
@@ -416,6 +450,12 @@ impl Builder<'_> {
                 true => {
                     let first = queue[..i].iter().all(|h| h.granted);
                     let stuck = first && !gl.goes_with(None, &queue[i]) || gl.demote_wanted();
+                    if !stuck
+                        && first
+                        && let Some(some) = self.who_may_look(n, file)
+                    {
+                        self.any[me.index()] = some;
+                    }
                     stuck && self.stays(n, file, earlier)
                 }
                 false => !earlier.granted || blocks(rule, earlier, &queue[i]) || gl.demote_wanted(),

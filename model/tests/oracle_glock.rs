@@ -80,10 +80,12 @@ fn plain_kinds() -> Vec<Kind> {
 }
 
 /// All states reachable by any sequence of operations; compares in each. The
-/// places of Q13 that were met go into `places`.
+/// places of Q13 that were met go into `places`. Only weak holders make the worker overlook
+/// something (2.6, W1).
 fn explore(rules: Rules, world: &World, places: &mut BTreeSet<char>) -> usize {
     let mut seen = HashSet::new();
     let mut todo = VecDeque::new();
+    let mut overlooked = 0;
     for state in [M::UN, M::SH, M::DF, M::EX] {
         let mut start = Joint::new(rules, state);
         assert!(seen.insert(start.canonical()));
@@ -96,6 +98,10 @@ fn explore(rules: Rules, world: &World, places: &mut BTreeSet<char>) -> usize {
                 Ok(Agreed { bug: true, .. }) => {}
                 Ok(agreed) => {
                     places.extend(agreed.places);
+                    if next.overlooks() {
+                        assert!(world.weak, "after {op:?}: {next:?}");
+                        overlooked += 1;
+                    }
                     if seen.insert(next.canonical()) {
                         todo.push_back(next);
                     }
@@ -104,6 +110,7 @@ fn explore(rules: Rules, world: &World, places: &mut BTreeSet<char>) -> usize {
             }
         }
     }
+    assert_eq!(overlooked > 0, world.weak);
     seen.len()
 }
 
@@ -690,6 +697,25 @@ fn w2_a_holder_that_becomes_weak_after_the_callback_keeps_the_glock() {
         story.work();
         assert_eq!(story.queue(), [(0, true), (0, false)]);
         assert_eq!((story.state(), story.place()), (M::EX, None));
+    }
+}
+
+#[test]
+fn w1_who_waits_is_overlooked_when_a_holder_becomes_weak() {
+    for rules in [V516, V60] {
+        let mut story = Story::new(rules, M::EX);
+        story.blocking(0, M::DF);
+        story.blocking(1, M::SH);
+        story.allow(0);
+        story.work();
+        assert_eq!(story.queue(), [(0, true), (1, false)]);
+        // Until somebody else asks.
+        story.blocking(2, M::SH);
+        let expected = match rules.weak {
+            Weak::Until519 => vec![(0, true), (1, true), (2, true)],
+            Weak::From60 => vec![(1, true), (2, true)],
+        };
+        assert_eq!(story.queue(), expected, "{rules:?}");
     }
 }
 

@@ -3,9 +3,10 @@
 
 mod support;
 
-use glock_model::cluster::{Cluster, State, Unfit};
+use glock_model::cluster::{Action, Cluster, State, Unfit};
 use glock_model::design::{self, DIFFERENT};
-use glock_model::program::Entry;
+use glock_model::event::NoSink;
+use glock_model::program::{Entry, Program};
 use glock_model::property::{self, Property};
 use glock_model::scenario::{Page, Pte, Scenario};
 use glock_model::task::Wait;
@@ -146,6 +147,84 @@ fn whoever_is_stuck_waits_in_a_cycle() {
             }
         });
     });
+}
+
+/// The state, whoever has asked a worker to look.
+fn whoever_asked(state: &State) -> State {
+    let mut state = *state;
+    for node in &mut state.nodes {
+        for glock in &mut node.glocks {
+            glock.work_queued = false;
+        }
+    }
+    state
+}
+
+/// How often a worker would do something that it does not do because nobody has asked it to
+/// look. Everything else is the same, but for its looking in vain.
+fn overlooked(scenario: Scenario, program: Program) -> usize {
+    let with = |weak_holders| {
+        let program = Program {
+            weak_holders,
+            ..program.clone()
+        };
+        Cluster::new(scenario.clone(), program).expect("they go together")
+    };
+    let (always, asked) = (with(false), with(true));
+    let mut overlooked = 0;
+    explore(&asked, CAP, |_, state, successors| {
+        let before = whoever_asked(state);
+        let mut all = Vec::new();
+        always.successors(&before, &mut NoSink, &mut |action, next| {
+            all.push((action, *next));
+        });
+        let (vain, taken): (Vec<_>, Vec<_>) = successors
+            .iter()
+            .map(|(action, next)| (*action, whoever_asked(next)))
+            .partition(|(action, next)| matches!(action, Action::Worker { .. }) && *next == before);
+        assert!(
+            vain.len()
+                <= state
+                    .nodes
+                    .iter()
+                    .flat_map(|n| n.glocks)
+                    .filter(|g| g.work_queued)
+                    .count()
+        );
+        let missing: Vec<_> = all
+            .into_iter()
+            .filter(|step| !taken.contains(step))
+            .collect();
+        assert!(
+            missing
+                .iter()
+                .all(|(a, _)| matches!(a, Action::Worker { .. }))
+        );
+        overlooked += missing.len();
+    });
+    overlooked
+}
+
+/// 2.6: a worker that looks whenever there is something to do is one that looks when it is
+/// asked to, as long as nobody makes holders weak.
+#[test]
+fn without_weak_holders_workers_overlook_nothing() {
+    for name in DIFFERENT {
+        for small in SMALL {
+            let c = cluster(name, small);
+            if !c.program().weak_holders {
+                let overlooked = overlooked(c.scenario().clone(), c.program().clone());
+                assert_eq!(overlooked, 0, "{}", where_(&c));
+            }
+        }
+    }
+}
+
+/// W1: where somebody does, they do.
+#[test]
+fn w1_a_holder_that_becomes_weak_has_nobody_look() {
+    let c = cluster("weak-holders", "threads-direct-read-munmap");
+    assert!(overlooked(c.scenario().clone(), c.program().clone()) > 0);
 }
 
 fn page_tables_agree_with_the_cache(c: &Cluster, state: &State) -> bool {

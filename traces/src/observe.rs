@@ -440,6 +440,9 @@ impl<'a> Observer<'a> {
         if self.cluster.program().kernel.hold == HoldRule::V2624 {
             put("hold time, steps left", gl.kept.into());
         }
+        if self.cluster.program().weak_holders {
+            put("gl_work queued", gl.work_queued.into());
+        }
         let owner = match node.rwsem[file] {
             0 => "",
             owner => self.names.task(owner - 1),

@@ -321,11 +321,6 @@ impl<'a> Cover<'a> {
         self.covered.get(&set).is_some_and(|c| c.contains(event))
     }
 
-    /// Was a real execution here?
-    pub fn was_here(&self, set: u32) -> bool {
-        set == 0 || self.covered.contains_key(&set) || self.places.contains_key(&set)
-    }
-
     /// A history that a real execution had on its way to a set.
     pub fn history(&self, set: u32) -> Option<&[Event]> {
         let places = self.places.get(&set)?;

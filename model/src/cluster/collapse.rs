@@ -406,7 +406,7 @@ impl<'c> Collapsed<'c> {
         let collapsed = Collapsed {
             cluster,
             widths,
-            has_weak_holders: cluster.program.has_weak_holders(),
+            has_weak_holders: cluster.program.weak_holders,
             nodes: nodes.map(|n| NodeTable::new(cluster, n)).collect(),
             rests: Numbered::default(),
             lock_spaces: Numbered::default(),

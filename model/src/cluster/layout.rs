@@ -31,7 +31,7 @@ pub(super) struct Layout {
     pub(super) nq_flags: u32,
     /// Steps for which a hold time lasts.
     pub(super) kept: u32,
-    /// A holder that may be taken away.
+    /// A holder that may be taken away, and whether the worker was asked to look.
     pub(super) weak: u32,
     /// A page of a file, or one more than the last.
     pub(super) page: u32,
@@ -150,7 +150,7 @@ impl Layout {
                 program.kernel.hold == HoldRule::V2624 && scenario.hold_time,
                 ALL,
             ),
-            weak: u32::from(program.has_weak_holders()),
+            weak: u32::from(program.weak_holders),
             page: up_to(longest.unwrap_or(0)),
             saw_bad: u32::from(bad),
         }

@@ -398,6 +398,7 @@ fn code_glock<B: Bits>(b: &mut B, l: &Layout, here: &NodeLayout, gl: &Glock) -> 
         lck_flags,
         reply,
         kept: b.u8::<5>(gl.kept, l.kept),
+        work_queued: b.flag(gl.work_queued, l.weak),
         queue: gl.queue,
     }
 }

@@ -65,7 +65,7 @@ impl Program {
             TryRule::V618 => "v6.18",
         };
         let mut name = format!("may_grant {may_grant}, try {try_rule}");
-        if self.has_weak_holders() {
+        if self.weak_holders {
             name += match self.kernel.weak {
                 WeakRule::V516 => ", weak v5.16",
                 WeakRule::V60 => ", weak v6.0",

@@ -223,6 +223,7 @@ fn assemble(
         kernel: unit.kernel(),
         flags: unit.flags.iter().map(|(flag, _, _)| flag.clone()).collect(),
         admits_short: unit.admits_short(),
+        weak_holders: false,
         sources: unit.sources.clone(),
         lines: lines.lines.clone(),
         code: Vec::new(),
@@ -272,6 +273,7 @@ fn assemble(
             });
         }
     }
+    program.weak_holders = program.code.iter().any(|i| i.op == Op::AllowDemote);
     let [calls, nested] = names;
     program.var_names = slots::joined(&calls);
     program.nested_var_names = slots::joined(&nested);

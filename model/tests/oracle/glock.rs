@@ -133,6 +133,8 @@ pub(crate) struct Gl {
     /// GLF_REPLY_PENDING and gl_reply.
     pub(crate) reply: Option<M>,
     pub(crate) xmote: Option<Xmote>,
+    /// gl_work is on its way to a worker, whenever that may be.
+    pub(crate) gl_work: bool,
     pub(crate) gl_holders: Vec<Gh>,
 }
 
@@ -159,6 +161,7 @@ impl Gl {
             glf_invalidate_in_progress: false,
             reply: None,
             xmote: None,
+            gl_work: false,
             gl_holders: Vec::new(),
         }
     }
@@ -281,6 +284,10 @@ impl Gl {
         let needs_demote = self.glf_demote || self.glf_pending_demote;
         while needs_demote && self.find_first_strong_holder().is_none() && self.first_is_granted() {
             self.gl_holders.remove(0);
+        }
+        let fast_path = !needs_demote && self.gl_holders.is_empty();
+        if !fast_path {
+            self.gl_work = true;
         }
     }
 
@@ -423,6 +430,7 @@ impl Gl {
             ..now
         };
         self.finish_xmote(now, xmote.target, &mut out);
+        self.gl_work = true;
         out.done()
     }
 
@@ -480,6 +488,7 @@ impl Gl {
             }
             if nonblock {
                 self.glf_lock = false;
+                self.gl_work = true;
                 return;
             }
             self.glf_demote_in_progress = true;
@@ -594,6 +603,7 @@ impl Gl {
         } else if self.gl_demote_state != UN && self.gl_demote_state != mode {
             self.gl_demote_state = UN;
         }
+        self.gl_work = true; // by everybody who calls this
     }
 
     /// Would glock_work_func look at the hold time?
@@ -607,6 +617,7 @@ impl Gl {
         assert!(self.hold_time_counts());
         self.glf_pending_demote = false;
         self.glf_demote = true;
+        self.gl_work = true; // the rest of it
     }
 
     /// One of the two critical sections of glock_work_func: an answer is processed
@@ -620,7 +631,9 @@ impl Gl {
         };
         if let Some(state) = self.reply.take() {
             self.finish_xmote(now, state, &mut out);
-        } else {
+            self.gl_work = true; // the scan that follows
+        } else if self.gl_work {
+            self.gl_work = false;
             self.run_queue(now, false, &mut out);
         }
         out.done()

@@ -6,7 +6,8 @@
 //!   between;
 //! * GLF_LOCK is "a stage other than idle", and `gl_target`, `gl_req` and whose
 //!   call stack an xmote is on mean something only then;
-//! * a work item that would find nothing to do is not a step;
+//! * whether `gl_work` is queued means something only while GLF_LOCK is not set, as the
+//!   queue is looked at when that is cleared;
 //! * GLF_PENDING_DEMOTE matures in a step of its own.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -140,6 +141,8 @@ pub(crate) struct View {
     xmote: Option<(Place, M, M)>,
     /// Whose call stack the xmote is on, until `lm_lock` has returned.
     caller: Option<Caller>,
+    /// While GLF_LOCK is not set.
+    gl_work: Option<bool>,
 }
 
 /// What a step did besides changing the state.
@@ -284,29 +287,9 @@ impl Joint {
         };
         let mut sink = NoSink;
         let mut env = Env {
-            file: 0,
-            kernel: Kernel {
-                may_grant: match self.rules.grants {
-                    Grants::Before516 => MayGrant::V512,
-                    Grants::From516 => MayGrant::V516,
-                },
-                try_rule: match self.rules.tries {
-                    Tries::Until617 => TryRule::V512,
-                    Tries::From618 => TryRule::V618,
-                },
-                weak: match self.rules.weak {
-                    Weak::Until519 => WeakRule::V516,
-                    Weak::From60 => WeakRule::V60,
-                },
-                ..Kernel::default()
-            },
-            lock: match self.rules.nolock {
-                true => LockManager::Nolock,
-                false => LockManager::Dlm,
-            },
             hold_time,
             sync_needed,
-            sink: &mut sink,
+            ..env(self.rules, &mut sink)
         };
 
         if self.model.hold_may_expire() != self.reference.hold_time_counts() {
@@ -450,6 +433,17 @@ impl Joint {
         })
     }
 
+    /// Would the worker find something to do, although nobody has asked it to look?
+    pub(crate) fn overlooks(&self) -> bool {
+        let mut sink = NoSink;
+        let mut unasked = Env {
+            work_counts: false,
+            ..env(self.rules, &mut sink)
+        };
+        let finds = self.model.work(&mut unasked).is_some();
+        !self.model.locked() && !self.model.work_queued && finds
+    }
+
     fn explain(&self, op: Op, what: &str, reference: &Gl, model: &Glock) -> String {
         let after = Joint {
             rules: self.rules,
@@ -495,6 +489,7 @@ impl Joint {
                     Runner::Worker => Caller::Worker,
                     Runner::Task(task) => Caller::Pid(task),
                 }),
+            gl_work: (!gl.locked()).then_some(gl.work_queued),
         }
     }
 
@@ -523,6 +518,9 @@ impl Joint {
                 xmote.caller = Caller::Worker; // nothing depends on it any more
             }
         }
+        if self.reference.glf_lock {
+            self.reference.gl_work = false;
+        }
         if !self.reference.target_counts() {
             self.reference.gl_target = M::UN;
             self.reference.gl_req = M::UN;
@@ -542,6 +540,36 @@ impl Joint {
         self.reference.hash(&mut hasher);
         self.model.hash(&mut hasher);
         hasher.finish()
+    }
+}
+
+/// What surrounds the model's glock, nothing of which counts but the rules.
+fn env(rules: Rules, sink: &mut NoSink) -> Env<'_, NoSink> {
+    Env {
+        file: 0,
+        kernel: Kernel {
+            may_grant: match rules.grants {
+                Grants::Before516 => MayGrant::V512,
+                Grants::From516 => MayGrant::V516,
+            },
+            try_rule: match rules.tries {
+                Tries::Until617 => TryRule::V512,
+                Tries::From618 => TryRule::V618,
+            },
+            weak: match rules.weak {
+                Weak::Until519 => WeakRule::V516,
+                Weak::From60 => WeakRule::V60,
+            },
+            ..Kernel::default()
+        },
+        lock: match rules.nolock {
+            true => LockManager::Nolock,
+            false => LockManager::Dlm,
+        },
+        hold_time: false,
+        sync_needed: false,
+        work_counts: true,
+        sink,
     }
 }
 
@@ -580,5 +608,6 @@ fn view(gl: &Gl) -> View {
         caller: xmote
             .filter(|xmote| xmote.place != Place::AtDlm)
             .map(|xmote| xmote.caller),
+        gl_work: (!gl.glf_lock).then_some(gl.gl_work),
     }
 }
