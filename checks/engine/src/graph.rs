@@ -11,6 +11,7 @@ use crate::claim::MAX_GROUPS;
 use crate::crew::share_out;
 use crate::explored::Explored;
 use crate::outcome::{Error, Unfinished};
+use crate::recent::{FEW_WORDS, MANY, WORDS, nothing_met, place};
 use crate::search::Groups;
 use crate::store::{Index, Store};
 use crate::system::{ActionOf, BatchOf, Stored, System};
@@ -227,6 +228,102 @@ pub(crate) fn bit(group: u8) -> u64 {
     }
 }
 
+/// Tells `each` the numbers of these candidates of a batch, in order. `hash` gives their hashes.
+fn look_up<S: System>(
+    explored: &Explored<S>,
+    batch: &BatchOf<S>,
+    candidates: &[u32],
+    hash: impl Fn(usize) -> Option<u32>,
+    mut each: impl FnMut(u32, Index),
+) -> Result<(), Error> {
+    let Explored { store, table, .. } = explored;
+    let mut ahead = Ahead::new(table, store, &hash);
+    for (i, &at) in candidates.iter().enumerate() {
+        let equal = |index| store.equals(index, batch, at as usize);
+        let known = match ahead.guess(table, store, &hash, i) {
+            Some(index) if equal(index) => Ok(index),
+            _ => table.find(hash(i).expect("each has one"), equal),
+        };
+        each(at, known.map_err(|_| Error::Unsteady)?);
+    }
+    Ok(())
+}
+
+/// States that are one word each and were met lately, with their numbers.
+#[derive(Default)]
+struct Met {
+    /// By hash, a word.
+    words: Vec<u64>,
+    /// For each of them its number, or, with [`PENDING`], its position among those looked up now.
+    numbers: Vec<u32>,
+}
+
+/// Beyond all numbers of states.
+const PENDING: u32 = 1 << 31;
+
+impl Met {
+    /// Gives each of these words its number, or its position in `fresh`, to which those not met lately
+    /// are added. There are so many transitions in all.
+    fn sift(&mut self, words: &[u64], edges: u64, fresh: &mut Vec<u32>, targets: &mut Vec<u32>) {
+        match edges < MANY as u64 {
+            true => self.sift_among::<FEW_WORDS>(words, fresh, targets),
+            false => self.sift_among::<WORDS>(words, fresh, targets),
+        }
+    }
+
+    fn sift_among<const WORDS: usize>(
+        &mut self,
+        words: &[u64],
+        fresh: &mut Vec<u32>,
+        targets: &mut Vec<u32>,
+    ) {
+        if self.words.is_empty() {
+            self.words = nothing_met::<WORDS>();
+            self.numbers = vec![0; WORDS];
+        }
+        let mut kept = 0;
+        fresh.resize(words.len(), 0);
+        targets.resize(words.len(), 0);
+        let met: &mut [u64; WORDS] = (&mut self.words[..]).try_into().expect("so long");
+        let numbers: &mut [u32; WORDS] = (&mut self.numbers[..]).try_into().expect("so long");
+        // No branches: whether a word was met is as good as random.
+        for (at, (&word, target)) in words.iter().zip(&mut targets[..]).enumerate() {
+            let place = place::<WORDS>(word);
+            let known = met[place] == word;
+            let number = if known {
+                numbers[place]
+            } else {
+                PENDING | kept as u32
+            };
+            met[place] = word;
+            numbers[place] = number;
+            *target = number;
+            fresh[kept] = at as u32;
+            kept += usize::from(!known);
+        }
+        fresh.truncate(kept);
+    }
+
+    /// Takes over the numbers that were found.
+    fn settle(&mut self, words: &[u64], fresh: &[u32], found: &[Index], targets: &mut [u32]) {
+        for target in targets {
+            if *target & PENDING != 0 {
+                *target = found[(*target & !PENDING) as usize];
+            }
+        }
+        let place = match self.words.len() {
+            FEW_WORDS => place::<FEW_WORDS>,
+            _ => place::<WORDS>,
+        };
+        for (i, (&at, &found)) in (0..).zip(fresh.iter().zip(found)) {
+            let number = &mut self.numbers[place(words[at as usize])];
+            if *number == PENDING | i {
+                *number = found;
+            }
+        }
+    }
+}
+
 /// A stretch of states and their transitions.
 struct Chunk<S: System> {
     range: Range<Index>,
@@ -236,6 +333,9 @@ struct Chunk<S: System> {
     twins: Vec<u32>,
     /// The successors to be looked up.
     fresh: Vec<u32>,
+    /// The states that these are, if all states are one word each.
+    found: Vec<Index>,
+    met: Met,
     targets: Vec<Index>,
     labels: Vec<u8>,
     /// For each state the end of its transitions.
@@ -252,6 +352,8 @@ impl<S: System> Default for Chunk<S> {
             hashes: Vec::new(),
             twins: Vec::new(),
             fresh: Vec::new(),
+            found: Vec::new(),
+            met: Met::default(),
             targets: Vec::new(),
             labels: Vec::new(),
             ends: Vec::new(),
@@ -274,6 +376,8 @@ impl<S: System> Chunk<S> {
             hashes,
             twins,
             fresh,
+            found,
+            met,
             targets,
             labels,
             ends,
@@ -292,7 +396,7 @@ impl<S: System> Chunk<S> {
             Some(_) => label::<S>(groups, &action()),
             None => Ok(NO_GROUP),
         };
-        let Explored { store, table, .. } = explored;
+        let store = &explored.store;
         for index in range.clone() {
             system.with_state(store, index, |state| {
                 if system.stop_at(state) {
@@ -318,22 +422,25 @@ impl<S: System> Chunk<S> {
         if let Some(why) = too_large {
             return Err(why);
         }
-        hashes.extend((0..labels.len()).map(|at| store.candidate_hash(batch, at)));
-        Self::find_twins(store, batch, hashes, twins, fresh);
-        let hash = |i: usize| fresh.get(i).map(|&at| hashes[at as usize]);
-        let mut ahead = Ahead::new(table, store, hash);
-        targets.resize(hashes.len(), 0);
-        for (i, &at) in fresh.iter().enumerate() {
-            let at = at as usize;
-            let equal = |index| store.equals(index, batch, at);
-            let known = match ahead.guess(table, store, hash, i) {
-                Some(index) if equal(index) => Ok(index),
-                _ => table.find(hashes[at], equal),
-            };
-            targets[at] = known.map_err(|_| Error::Unsteady)?;
-        }
-        for (at, &twin) in twins.iter().enumerate() {
-            targets[at] = targets[twin as usize];
+        if let Some(words) = store.words(batch) {
+            met.sift(words, explored.stats.edges, fresh, targets);
+            let hash_of = |&at: &u32| store.candidate_hash(batch, at as usize);
+            hashes.extend(fresh.iter().map(hash_of));
+            found.clear();
+            let hash = |i: usize| hashes.get(i).copied();
+            look_up(explored, batch, fresh, hash, |_, number| found.push(number))?;
+            met.settle(words, fresh, found, targets);
+        } else {
+            hashes.extend((0..labels.len()).map(|at| store.candidate_hash(batch, at)));
+            Self::find_twins(store, batch, hashes, twins, fresh);
+            targets.resize(hashes.len(), 0);
+            let hash = |i: usize| fresh.get(i).map(|&at| hashes[at as usize]);
+            look_up(explored, batch, fresh, hash, |at, number| {
+                targets[at as usize] = number;
+            })?;
+            for (at, &twin) in twins.iter().enumerate() {
+                targets[at] = targets[twin as usize];
+            }
         }
         Ok(())
     }
@@ -371,5 +478,45 @@ impl<S: System> Chunk<S> {
                 fresh.push(at as u32);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::KEY;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever was met before, in this stretch or in one before it, or has the same place.
+        #[test]
+        fn every_word_gets_its_number(
+            stretches in prop::collection::vec(prop::collection::vec(0..300_u64, 0..200), 1..8),
+            spread in prop::sample::select(vec![1, 1 << 20, KEY]),
+            edges in prop::sample::select(vec![0, u64::MAX]),
+        ) {
+            let mut met = Met::default();
+            let (mut fresh, mut targets) = (Vec::new(), Vec::new());
+            for numbers in stretches {
+                let words: Vec<u64> = numbers.iter().map(|number| number.wrapping_mul(spread)).collect();
+                met.sift(&words, edges, &mut fresh, &mut targets);
+                let found: Vec<Index> = fresh.iter().map(|&at| numbers[at as usize] as Index).collect();
+                met.settle(&words, &fresh, &found, &mut targets);
+                prop_assert!(targets.iter().copied().map(u64::from).eq(numbers));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_met_lately_is_not_looked_up() {
+        let mut met = Met::default();
+        let (mut fresh, mut targets) = (Vec::new(), Vec::new());
+        met.sift(&[7, 0, 7], 0, &mut fresh, &mut targets);
+        assert_eq!(fresh, [0, 1]);
+        met.settle(&[7, 0, 7], &fresh, &[70, 30], &mut targets);
+        assert_eq!(targets, [70, 30, 70]);
+        met.sift(&[0, 7], 0, &mut fresh, &mut targets);
+        assert!(fresh.is_empty());
+        assert_eq!(targets, [30, 70]);
     }
 }

@@ -8,11 +8,28 @@ use crate::store::{Index, KEY, Store};
 const POSITIONS: usize = 1 << 11;
 
 /// States of one word remembered, at first and once there are many; powers of two.
-const FEW_WORDS: usize = 1 << 10;
-const WORDS: usize = 1 << 14;
+pub(crate) const FEW_WORDS: usize = 1 << 10;
+pub(crate) const WORDS: usize = 1 << 14;
 
 /// How many successors are many.
-const MANY: usize = if cfg!(test) { 1 << 6 } else { 1 << 18 };
+pub(crate) const MANY: usize = if cfg!(test) { 1 << 6 } else { 1 << 18 };
+
+/// Where a word is remembered among so many, a power of two: a cheaper hash than that of the table, as
+/// most words are met there.
+#[inline]
+pub(crate) fn place<const WORDS: usize>(word: u64) -> usize {
+    (word.wrapping_mul(KEY) >> (64 - WORDS.ilog2())) as usize
+}
+
+/// So many places in which no word was met, 0 neither: in the place of 0 is a word that has another.
+#[cold]
+pub(crate) fn nothing_met<const WORDS: usize>() -> Vec<u64> {
+    let of_zero = place::<WORDS>(0);
+    let other = (1..).find(|&word| place::<WORDS>(word) != of_zero);
+    let mut words = vec![0; WORDS];
+    words[of_zero] = other.expect("hashes differ");
+    words
+}
 
 /// The successors of a stretch of states, in order.
 #[derive(Clone, Copy)]
@@ -137,14 +154,8 @@ impl Recent {
         successors: Successors<'_>,
         fresh: &mut Vec<Candidate>,
     ) {
-        // A cheaper hash than that of the table, as most of them are met here.
-        let place = |word: u64| (word.wrapping_mul(KEY) >> (64 - WORDS.ilog2())) as usize;
         if self.words.len() != WORDS {
-            // Nothing was met, 0 neither: in the place of 0 is a state that has another.
-            self.words = vec![0; WORDS];
-            let of_zero = place(0);
-            let other = (1..).find(|&word| place(word) != of_zero);
-            self.words[of_zero] = other.expect("hashes differ");
+            self.words = nothing_met::<WORDS>();
         }
         let met: &mut [u64; WORDS] = (&mut self.words[..])
             .try_into()
@@ -156,7 +167,7 @@ impl Recent {
             let own = own(state);
             for at in range {
                 let word = words[at];
-                let place = &mut met[place(word)];
+                let place = &mut met[place::<WORDS>(word)];
                 let known = (*place == word) | (word == own);
                 *place = word;
                 fresh[kept].at = at as u32;

@@ -61,6 +61,12 @@ pub trait Store: Send + Sync {
     /// The hash of a candidate.
     fn candidate_hash(&self, batch: &Self::Batch, at: usize) -> u32;
 
+    /// The candidates of a batch, if all states are one word each and candidates nothing else.
+    fn words<'a>(&self, batch: &'a Self::Batch) -> Option<&'a [u64]> {
+        let _ = batch;
+        None
+    }
+
     /// Adds to `fresh` the candidates that are to be looked up, in order. Left out may be those that
     /// are the state they come from, or were met lately.
     fn sift(
@@ -438,6 +444,10 @@ impl Store for PackedStore {
     #[inline]
     fn candidate_hash(&self, batch: &PackedBatch, at: usize) -> u32 {
         hash_words(batch.get(at, self.words.width))
+    }
+
+    fn words<'a>(&self, batch: &'a PackedBatch) -> Option<&'a [u64]> {
+        (self.words.width == 1).then_some(&batch.words)
     }
 
     fn sift(
