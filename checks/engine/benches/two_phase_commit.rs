@@ -93,7 +93,7 @@ fn claim_rows() -> Rows {
 
 /// That all can finish, and that they do if all keep moving: what each costs on top of the search, and
 /// both together.
-fn add_claims(rows: &mut Rows, system: TwoPhaseCommit, managers: u32, (alone, safety): &Searched) {
+fn add_claims(rows: &mut Rows, system: TwoPhaseCommit, managers: u32, (alone, _): &Searched) {
     let finished = |state: &_| glock_engine::PackedModel::is_finished(&system, state);
     let can = || Claim::can_reach("can finish", finished);
     let does = || Claim::eventually("finishes", finished).under(Fairness::Weak);
@@ -113,10 +113,7 @@ fn add_claims(rows: &mut Rows, system: TwoPhaseCommit, managers: u32, (alone, sa
         let good = |judged: &glock_engine::Judged<_, _>| judged.verdict.is_good();
         assert!(outcome.properties.iter().all(good));
         let more = taken.seconds() - alone.seconds();
-        let bytes = outcome
-            .stats
-            .peak_bytes
-            .saturating_sub(safety.stats.peak_bytes);
+        let bytes = taken.bytes.saturating_sub(alone.bytes);
         rows.add([
             managers.to_string(),
             name.to_owned(),

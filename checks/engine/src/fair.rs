@@ -49,10 +49,13 @@ pub(crate) fn fair_states(
     };
     for state in allowed.iter() {
         watch.tick()?;
-        fair.colour[state as usize] = 1;
         if may_stay(graph, state, rules) {
             fair.staying.insert(state);
         }
+    }
+    let allowed = without_ends(graph, allowed.clone(), rules, watch)?;
+    for state in allowed.iter() {
+        fair.colour[state as usize] = 1;
     }
     let mut work = Work {
         graph,
@@ -68,6 +71,41 @@ pub(crate) fn fair_states(
         work.decompose(set.iter().copied(), colour)?;
     }
     Ok(work.fair)
+}
+
+/// How often to go through all states rather than look for components.
+const SWEEPS: usize = 8;
+
+/// The states but for some that are on no cycle within them, which is all the same to cycles. States
+/// are numbered by their distance from the beginning, so that going through them from the last to the
+/// first finds most of those from which nothing goes on.
+fn without_ends(
+    graph: &Graph,
+    mut states: Bits,
+    rules: Rules,
+    watch: &Watch<'_>,
+) -> Result<Bits, Unfinished> {
+    for _ in 0..SWEEPS {
+        let (mut left, mut removed) = (0_usize, 0_usize);
+        for state in (0..graph.states() as Index).rev() {
+            if !states.has(state) {
+                continue;
+            }
+            watch.tick()?;
+            let goes_on = |(target, _)| states.has(target) && (target != state || !rules.may_stay);
+            match graph.edges(state).any(goes_on) {
+                true => left += 1,
+                false => {
+                    states.remove(state);
+                    removed += 1;
+                }
+            }
+        }
+        if removed <= left / 8 {
+            break;
+        }
+    }
+    Ok(states)
 }
 
 /// A decomposition on its way.
@@ -296,8 +334,22 @@ fn push<T>(stack: &mut Vec<T>, item: T) {
 pub(crate) fn can_reach(graph: &Graph, goal: &Bits, watch: &Watch<'_>) -> Result<Bits, Unfinished> {
     let states = graph.states();
     let everywhere = 0..states as Index;
-    let mut colours = vec![1; states];
     let mut can = goal.clone();
+    // As for cycles: most are found by going through all from the last to the first a few times.
+    for _ in 0..SWEEPS {
+        let mut more = false;
+        for state in everywhere.clone().rev() {
+            watch.tick()?;
+            if !can.has(state) && graph.edges(state).any(|(target, _)| can.has(target)) {
+                can.insert(state);
+                more = true;
+            }
+        }
+        if !more {
+            return Ok(can);
+        }
+    }
+    let mut colours = vec![1; states];
     let mut components = Components::default();
     components.find(graph, everywhere, 1, &mut colours, watch, |component, _| {
         let reaches = component
