@@ -5,6 +5,7 @@ use crate::line::{Actor, Line};
 use crate::names::Names;
 use glock_model::cluster::{Action, Cluster, State};
 use glock_model::event::Event;
+use glock_model::glock::Glock;
 
 /// Who acts in a step.
 pub(crate) fn actor_of(action: Action) -> Actor {
@@ -36,12 +37,26 @@ pub(crate) fn lines(
             };
             server(&names, file, events, (0..nodes).filter(changed))
         }
+        Action::Worker { node, file } if looks_in_vain(node, file, before, after) => {
+            let phrase = "the worker looks, and has nothing to do".to_owned();
+            vec![line(actor_of(action), names.glock(node, file), &[phrase])]
+        }
         _ => vec![other(cluster, &names, action, events)],
     };
     lines
         .into_iter()
         .filter(|l| !l.outcome.is_empty())
         .collect()
+}
+
+/// Is all that changes that nobody has asked the worker to look any more (W1)?
+fn looks_in_vain(node: u8, file: u8, before: &State, after: &State) -> bool {
+    let glock = |state: &State| state.nodes[node as usize].glocks[file as usize];
+    let asked = Glock {
+        work_queued: true,
+        ..glock(after)
+    };
+    glock(before) == asked && glock(before) != glock(after)
 }
 
 fn line(actor: Actor, call: String, phrases: &[String]) -> Line {

@@ -2,13 +2,15 @@
 
 mod support;
 
+use glock_model::cluster::State;
+use glock_model::event::NoSink;
 use glock_model::property::Property;
 use glock_model::scenario::Library;
 use glock_traces::{Ending, Form, History, Record, Style, Value, WIDTH};
 use insta::assert_snapshot;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashSet};
-use support::{designs_for, every_start, first_start, shortest, walk};
+use support::{designs_for, every_start, first_start, search, shortest, walk};
 
 fn recorded(scenario: &str, design: &str, property: Property) -> Record {
     let cluster = first_start(scenario, design);
@@ -68,6 +70,24 @@ fn every_form_of_every_walk_can_be_made() {
             }
         }
     });
+}
+
+/// W1: the last thing that happens before nothing does.
+#[test]
+fn a_worker_that_looks_in_vain_is_told_of() {
+    let cluster = every_start("own-buffered-write-demanded", "weak-holders-restored");
+    let is_stuck = |state: &State| {
+        let mut steps = 0;
+        cluster.successors(state, &mut NoSink, &mut |_, _| steps += 1);
+        steps == 0 && !cluster.is_finished(state)
+    };
+    let (initial, actions) = search(&cluster, &is_stuck).expect("it deadlocks");
+    let history = History::replay(&cluster, initial, &actions).expect("it is a history");
+    let text = Form::Text.of(&Record::new(&history, None), Style::TERMINAL);
+    assert!(
+        text.contains("the worker looks, and has nothing to do"),
+        "{text}"
+    );
 }
 
 #[test]
