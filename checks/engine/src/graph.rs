@@ -11,7 +11,7 @@ use crate::claim::MAX_GROUPS;
 use crate::crew::share_out;
 use crate::explored::Explored;
 use crate::outcome::{Error, Unfinished};
-use crate::recent::{FEW_WORDS, MANY, WORDS, nothing_met, place};
+use crate::recent::Words;
 use crate::search::Groups;
 use crate::store::{Index, Store};
 use crate::system::{ActionOf, BatchOf, Stored, System};
@@ -252,9 +252,8 @@ fn look_up<S: System>(
 /// States that are one word each and were met lately, with their numbers.
 #[derive(Default)]
 struct Met {
-    /// By hash, a word.
-    words: Vec<u64>,
-    /// For each of them its number, or, with [`PENDING`], its position among those looked up now.
+    words: Words,
+    /// By the place of each its number, or, with [`PENDING`], its position among those looked up now.
     numbers: Vec<u32>,
 }
 
@@ -265,39 +264,21 @@ impl Met {
     /// Gives each of these words its number, or its position in `fresh`, to which those not met lately
     /// are added. There are so many transitions in all.
     fn sift(&mut self, words: &[u64], edges: u64, fresh: &mut Vec<u32>, targets: &mut Vec<u32>) {
-        match edges < MANY as u64 {
-            true => self.sift_among::<FEW_WORDS>(words, fresh, targets),
-            false => self.sift_among::<WORDS>(words, fresh, targets),
-        }
-    }
-
-    fn sift_among<const WORDS: usize>(
-        &mut self,
-        words: &[u64],
-        fresh: &mut Vec<u32>,
-        targets: &mut Vec<u32>,
-    ) {
-        if self.words.is_empty() {
-            self.words = nothing_met::<WORDS>();
-            self.numbers = vec![0; WORDS];
-        }
+        self.numbers.resize(self.words.make_room(edges), 0);
         let mut kept = 0;
         fresh.resize(words.len(), 0);
         targets.resize(words.len(), 0);
-        let met: &mut [u64; WORDS] = (&mut self.words[..]).try_into().expect("so long");
-        let numbers: &mut [u32; WORDS] = (&mut self.numbers[..]).try_into().expect("so long");
         // No branches: whether a word was met is as good as random.
         for (at, (&word, target)) in words.iter().zip(&mut targets[..]).enumerate() {
-            let place = place::<WORDS>(word);
-            let known = met[place] == word;
-            let number = if known {
-                numbers[place]
+            let place = self.words.place(word);
+            let known = self.words.note(place, word);
+            let number = &mut self.numbers[place];
+            *number = if known {
+                *number
             } else {
                 PENDING | kept as u32
             };
-            met[place] = word;
-            numbers[place] = number;
-            *target = number;
+            *target = *number;
             fresh[kept] = at as u32;
             kept += usize::from(!known);
         }
@@ -311,12 +292,8 @@ impl Met {
                 *target = found[(*target & !PENDING) as usize];
             }
         }
-        let place = match self.words.len() {
-            FEW_WORDS => place::<FEW_WORDS>,
-            _ => place::<WORDS>,
-        };
         for (i, (&at, &found)) in (0..).zip(fresh.iter().zip(found)) {
-            let number = &mut self.numbers[place(words[at as usize])];
+            let number = &mut self.numbers[self.words.place(words[at as usize])];
             if *number == PENDING | i {
                 *number = found;
             }

@@ -7,28 +7,51 @@ use crate::store::{Index, KEY, Store};
 /// Candidates remembered by their position; a power of two.
 const POSITIONS: usize = 1 << 11;
 
-/// States of one word remembered, at first and once there are many; powers of two.
-pub(crate) const FEW_WORDS: usize = 1 << 10;
-pub(crate) const WORDS: usize = 1 << 14;
-
-/// How many successors are many.
-pub(crate) const MANY: usize = if cfg!(test) { 1 << 6 } else { 1 << 18 };
-
-/// Where a word is remembered among so many, a power of two: a cheaper hash than that of the table, as
-/// most words are met there.
-#[inline]
-pub(crate) fn place<const WORDS: usize>(word: u64) -> usize {
-    (word.wrapping_mul(KEY) >> (64 - WORDS.ilog2())) as usize
+/// Words that were met lately, each by its hash. There are few places as long as there are few words.
+#[derive(Default)]
+pub(crate) struct Words {
+    /// A power of two of them, or none yet.
+    places: Vec<u64>,
+    /// Bits of a hash beyond those that tell a place.
+    shift: u32,
 }
 
-/// So many places in which no word was met, 0 neither: in the place of 0 is a word that has another.
-#[cold]
-pub(crate) fn nothing_met<const WORDS: usize>() -> Vec<u64> {
-    let of_zero = place::<WORDS>(0);
-    let other = (1..).find(|&word| place::<WORDS>(word) != of_zero);
-    let mut words = vec![0; WORDS];
-    words[of_zero] = other.expect("hashes differ");
-    words
+impl Words {
+    /// Places at first, and once there are many words.
+    const PLACES: [usize; 2] = [1 << 10, 1 << 14];
+
+    /// How many words are many.
+    const MANY: u64 = if cfg!(test) { 1 << 6 } else { 1 << 18 };
+
+    /// Has as many places as so many words are worth. If these are not as many as before, nothing was met
+    /// yet: 0 neither, in the place of which is a word that has another. Returns how many there are.
+    pub(crate) fn make_room(&mut self, words: u64) -> usize {
+        let places = Self::PLACES[usize::from(words >= Self::MANY)];
+        if self.places.len() != places {
+            self.places = vec![0; places];
+            self.shift = 64 - places.ilog2();
+            let of_zero = self.place(0);
+            let other = (1..).find(|&word| self.place(word) != of_zero);
+            self.places[of_zero] = other.expect("hashes differ");
+        }
+        places
+    }
+
+    /// Where a word is remembered: by a cheaper hash than that of the table, as most words are met here.
+    #[inline]
+    pub(crate) fn place(&self, word: u64) -> usize {
+        (word.wrapping_mul(KEY) >> self.shift) as usize
+    }
+
+    /// Whether it is this word that was met last at its place; now it is.
+    #[inline]
+    pub(crate) fn note(&mut self, place: usize, word: u64) -> bool {
+        std::mem::replace(&mut self.places[place], word) == word
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&self.places[..])
+    }
 }
 
 /// The successors of a stretch of states, in order.
@@ -63,15 +86,15 @@ pub struct Recent {
     /// By hash, the position in the batch of a candidate; left from an earlier batch, it is of another
     /// one, which does no harm.
     positions: Vec<u32>,
-    /// By hash, a state.
-    words: Vec<u64>,
-    /// Successors sifted, as long as they are not [many](MANY).
-    sifted: usize,
+    /// States, if they are one word each.
+    words: Words,
+    /// How many of these were sifted.
+    sifted: u64,
 }
 
 impl Recent {
     pub(crate) fn bytes(&self) -> usize {
-        size_of_val(&self.positions[..]) + size_of_val(&self.words[..])
+        size_of_val(&self.positions[..]) + self.words.bytes()
     }
 
     /// Whether the candidate at this position was met lately, among `count` that are there; if not, it
@@ -135,31 +158,9 @@ impl Recent {
         successors: Successors<'_>,
         fresh: &mut Vec<Candidate>,
     ) {
-        self.sifted += successors.count();
-        if self.sifted < MANY {
-            self.sift_words_among::<FEW_WORDS>(words, own, hash, successors, fresh);
-        } else {
-            self.sifted = MANY;
-            self.sift_words_among::<WORDS>(words, own, hash, successors, fresh);
-        }
-    }
-
-    /// The same, with so many words remembered.
-    #[inline]
-    fn sift_words_among<const WORDS: usize>(
-        &mut self,
-        words: &[u64],
-        own: impl Fn(Index) -> u64,
-        hash: impl Fn(u64) -> u32,
-        successors: Successors<'_>,
-        fresh: &mut Vec<Candidate>,
-    ) {
-        if self.words.len() != WORDS {
-            self.words = nothing_met::<WORDS>();
-        }
-        let met: &mut [u64; WORDS] = (&mut self.words[..])
-            .try_into()
-            .expect("it has this length");
+        self.sifted += successors.count() as u64;
+        self.words.make_room(self.sifted);
+        let met = &mut self.words;
         let before = fresh.len();
         let mut kept = before;
         fresh.resize(kept + successors.count(), Candidate::default());
@@ -167,9 +168,7 @@ impl Recent {
             let own = own(state);
             for at in range {
                 let word = words[at];
-                let place = &mut met[place::<WORDS>(word)];
-                let known = (*place == word) | (word == own);
-                *place = word;
+                let known = met.note(met.place(word), word) | (word == own);
                 fresh[kept].at = at as u32;
                 kept += usize::from(!known);
             }
