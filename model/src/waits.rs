@@ -6,8 +6,9 @@
 //! them, so a cycle is a deadlock that no later step dissolves, whatever others do. Who is
 //! behind a weak holder (v5.16) and overlooked waits for anybody to have the queue looked at
 //! (W1): for one of several, and for ever only if all of those do.
-//! Weak holders are waited for only where nobody can take them away any more; elsewhere a deadlock through them shows as one in which nobody can move, or as a call
-//! that can no longer finish.
+//! Weak holders are waited for only where nobody can take them away any more; elsewhere a
+//! deadlock through them shows as one in which nobody can move, or as a call that can no
+//! longer finish.
 
 use crate::cluster::{Cluster, State};
 use crate::glock::{Holder, Stage};

@@ -182,24 +182,12 @@ fn overlooked(scenario: Scenario, program: Program) -> usize {
             .iter()
             .map(|(action, next)| (*action, whoever_asked(next)))
             .partition(|(action, next)| matches!(action, Action::Worker { .. }) && *next == before);
-        assert!(
-            vain.len()
-                <= state
-                    .nodes
-                    .iter()
-                    .flat_map(|n| n.glocks)
-                    .filter(|g| g.work_queued)
-                    .count()
-        );
-        let missing: Vec<_> = all
-            .into_iter()
-            .filter(|step| !taken.contains(step))
-            .collect();
-        assert!(
-            missing
-                .iter()
-                .all(|(a, _)| matches!(a, Action::Worker { .. }))
-        );
+        let glocks = state.nodes.iter().flat_map(|node| node.glocks);
+        assert!(vain.len() <= glocks.filter(|glock| glock.work_queued).count());
+        all.retain(|step| !taken.contains(step));
+        let missing = all;
+        let is_worker = |(action, _): &(Action, State)| matches!(action, Action::Worker { .. });
+        assert!(missing.iter().all(is_worker));
         overlooked += missing.len();
     });
     overlooked

@@ -56,7 +56,7 @@ fn looks_in_vain(node: u8, file: u8, before: &State, after: &State) -> bool {
         work_queued: true,
         ..glock(after)
     };
-    glock(before) == asked && glock(before) != glock(after)
+    !glock(after).work_queued && glock(before) == asked
 }
 
 fn line(actor: Actor, call: String, phrases: &[String]) -> Line {

@@ -78,8 +78,6 @@ impl Listener for NoSink {
 pub struct Collapsed<'c> {
     cluster: &'c Cluster,
     widths: Widths,
-    /// May the design have weak holders?
-    has_weak_holders: bool,
     nodes: Vec<NodeTable>,
     rests: Numbered<Rest>,
     /// What the lock space has, of all files.
@@ -406,7 +404,6 @@ impl<'c> Collapsed<'c> {
         let collapsed = Collapsed {
             cluster,
             widths,
-            has_weak_holders: cluster.program.weak_holders,
             nodes: nodes.map(|n| NodeTable::new(cluster, n)).collect(),
             rests: Numbered::default(),
             lock_spaces: Numbered::default(),
@@ -558,7 +555,7 @@ impl<'c> Collapsed<'c> {
     /// What the node has in a state in which there is nothing else.
     fn node_part(&self, n: usize, words: &[u64], alone: &State) -> NodePart {
         let (cluster, table, node) = (self.cluster, &self.nodes[n], &alone.nodes[n]);
-        let view = (!self.has_weak_holders).then(|| waits::View::of(cluster, alone, n));
+        let view = (!cluster.program.weak_holders).then(|| waits::View::of(cluster, alone, n));
         let sleeps = match &view {
             Some(view) => view.sleeps,
             None => waits::somebody_sleeps(cluster, alone),
