@@ -48,6 +48,24 @@ impl Action {
     }
 }
 
+impl State {
+    /// What an action that is enabled makes of it.
+    #[inline(always)]
+    fn after(self, action: Action) -> State {
+        let State(bits) = self;
+        let high = |rm: u32| 1 << (HIGH + rm);
+        let low = |rm: u32| 1 << (LOW + rm);
+        State(match action {
+            Action::TmCommit => bits | TM_DONE | COMMIT,
+            Action::TmAbort => bits | TM_DONE | ABORT,
+            Action::TmRcvPrepared(rm) => bits | 1 << (RECEIVED + rm),
+            Action::RmPrepare(rm) => bits | low(rm) | 1 << (SENT + rm),
+            Action::RmRcvCommitMsg(rm) => (bits | high(rm)) & !low(rm),
+            Action::RmChooseToAbort(rm) | Action::RmRcvAbortMsg(rm) => bits | high(rm) | low(rm),
+        })
+    }
+}
+
 impl TwoPhaseCommit {
     fn everyone(&self) -> u64 {
         (1 << self.0) - 1
@@ -65,30 +83,26 @@ impl TwoPhaseCommit {
         let State(bits) = state;
         let all = self.everyone();
         let init = bits & TM_DONE == 0;
+        let mut enabled = |action| visit(action, state.after(action));
         if init && bits >> RECEIVED & all == all {
-            visit(Action::TmCommit, State(bits | TM_DONE | COMMIT));
+            enabled(Action::TmCommit);
         }
         if init {
-            visit(Action::TmAbort, State(bits | TM_DONE | ABORT));
+            enabled(Action::TmAbort);
         }
         for rm in 0..self.0 {
-            let high = 1 << (HIGH + rm);
-            let low = 1 << (LOW + rm);
             if init && bits >> (SENT + rm) & 1 == 1 {
-                visit(
-                    Action::TmRcvPrepared(rm),
-                    State(bits | 1 << (RECEIVED + rm)),
-                );
+                enabled(Action::TmRcvPrepared(rm));
             }
-            if bits & (high | low) == 0 {
-                visit(Action::RmPrepare(rm), State(bits | low | 1 << (SENT + rm)));
-                visit(Action::RmChooseToAbort(rm), State(bits | high | low));
+            if bits & (1 << (HIGH + rm) | 1 << (LOW + rm)) == 0 {
+                enabled(Action::RmPrepare(rm));
+                enabled(Action::RmChooseToAbort(rm));
             }
             if bits & COMMIT != 0 {
-                visit(Action::RmRcvCommitMsg(rm), State((bits | high) & !low));
+                enabled(Action::RmRcvCommitMsg(rm));
             }
             if bits & ABORT != 0 {
-                visit(Action::RmRcvAbortMsg(rm), State(bits | high | low));
+                enabled(Action::RmRcvAbortMsg(rm));
             }
         }
     }
@@ -114,16 +128,8 @@ impl Model for TwoPhaseCommit {
         self.step(*state, |action, _| actions.push(action));
     }
 
-    fn next_state(&self, &State(bits): &State, action: Action) -> Option<State> {
-        Some(State(match action {
-            Action::TmCommit => bits | TM_DONE | COMMIT,
-            Action::TmAbort => bits | TM_DONE | ABORT,
-            Action::TmRcvPrepared(rm) => bits | 1 << (RECEIVED + rm),
-            Action::RmPrepare(rm) => bits | 1 << (LOW + rm) | 1 << (SENT + rm),
-            Action::RmChooseToAbort(rm) => bits | 1 << (HIGH + rm) | 1 << (LOW + rm),
-            Action::RmRcvCommitMsg(rm) => (bits | 1 << (HIGH + rm)) & !(1 << (LOW + rm)),
-            Action::RmRcvAbortMsg(rm) => bits | 1 << (HIGH + rm) | 1 << (LOW + rm),
-        }))
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        Some(state.after(action))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
